@@ -1,0 +1,8 @@
+from notifications.pipeline.events import DomainEvent
+
+
+class UserRegistered(DomainEvent, name="user.registered"):
+    """Fires when a person has signed up, with the new user row."""
+
+    user_id: int
+    newsletter: bool

@@ -1,0 +1,13 @@
+"""Celery carries hints ("look at delivery 42"); the database is the queue."""
+
+import os
+
+from celery import Celery
+from kombu import Queue
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+app = Celery("waybill")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.task_queues = [Queue(name) for name in ("default", "mail", "media", "shipping", "webhooks")]
+app.autodiscover_tasks(["notifications.pipeline"])

@@ -1,0 +1,58 @@
+"""Settings from the environment, a `.env` file, or a file named by `NAME_FILE`."""
+
+import json
+import secrets
+from pathlib import Path
+from typing import Any, Final
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR: Final = Path(__file__).resolve().parent.parent
+
+env = environ.FileAwareEnv()
+environ.Env.read_env(BASE_DIR / ".env")
+
+
+def data_dir() -> Path:
+    """The folder of everything this shop writes at run time; made if missing."""
+    folder = Path(env.str("WAYBILL_DATA", str(BASE_DIR / "var"))).expanduser().resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def running_shop(folder: Path) -> dict[str, Any]:
+    """What `manage.py up` says of the shop now running on this folder, or nothing."""
+    try:
+        facts: dict[str, Any] = json.loads((folder / "up.json").read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+    return facts
+
+
+def local_secret_key(folder: Path) -> str:
+    """The key of a shop that nobody has configured: made once, kept in its data folder."""
+    path = folder / "secret_key"
+    if not path.exists():
+        draft = path.with_name(f"secret_key.{secrets.token_hex(4)}")
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_urlsafe(50))
+        try:
+            path.hardlink_to(draft)  # the first of several processes wins, whole
+        except FileExistsError:
+            pass
+        draft.unlink()
+    return path.read_text()
+
+
+def required(name: str) -> str:
+    """A setting production cannot do without.
+
+    Raises ImproperlyConfigured, naming the setting, when it is missing or empty.
+    """
+    value: str = env.str(name, "")
+    if not value:
+        raise ImproperlyConfigured(
+            f"{name} is not set: give it in the environment, in .env, or as a file named by {name}_FILE."
+        )
+    return value

@@ -1,0 +1,308 @@
+"""The whole configuration, read from the environment (names: README, "Settings").
+
+A shop without SECRET_KEY is *local*: it makes its own key in the data folder, answers on
+loopback only, sends its mail to a local mailbox and charges cards at the bank stand-in.
+A shop with SECRET_KEY is in production, and refuses to start until the rest is given.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import structlog
+from csp.constants import NONCE, NONE, SELF
+from environ import Env
+
+from config.env import BASE_DIR, data_dir, env, local_secret_key, required, running_shop
+
+WAYBILL_DATA: Path = data_dir()
+_up = running_shop(WAYBILL_DATA)
+
+# -- Who may reach us, and with which secrets ---------------------------------------------
+LOCAL = not env.str("SECRET_KEY", "")
+SECRET_KEY = env.str("SECRET_KEY", "") or local_secret_key(WAYBILL_DATA)
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+DEBUG = env.bool("DEBUG", default=False)
+ALLOWED_HOSTS: list[str] = (
+    env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+    if LOCAL
+    else required("ALLOWED_HOSTS").split(",")
+)
+SITE_URL: str = env.str("SITE_URL", _up.get("url", "http://127.0.0.1:8000" if LOCAL else f"https://{ALLOWED_HOSTS[0]}"))
+CSRF_TRUSTED_ORIGINS = [SITE_URL.rstrip("/")]
+
+# -- What it is made of -------------------------------------------------------------------
+INSTALLED_APPS = [
+    "config.apps.ConfigConfig",
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "csp",
+    "django_celery_results",
+    "django_filters",
+    "django_htmx",
+    "django_structlog",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "rest_framework",
+    "orders.apps.OrdersConfig",
+    "accounts.apps.AccountsConfig",
+    "notifications.apps.NotificationsConfig",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
+    "notifications.correlation.CorrelationMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "csp.context_processors.nonce",
+                "config.context.shop",
+            ],
+        },
+    },
+]
+
+# -- The database: the queue and the truth ------------------------------------------------
+DATABASE_URL: str = (
+    env.str("DATABASE_URL", "") or _up.get("database_url") or f"sqlite:///{WAYBILL_DATA}/waybill.sqlite3"
+)
+SQLITE_OPTIONS = {
+    # A read that turns into a write fails at once under DEFERRED; IMMEDIATE waits its turn.
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 20,
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+}
+POSTGRES_OPTIONS = {
+    "connect_timeout": 5,
+    "options": "-c lock_timeout=3s -c idle_in_transaction_session_timeout=15s"
+    " -c statement_timeout=15s -c client_connection_check_interval=1s",
+}
+
+
+def _database() -> dict[str, Any]:
+    # Written out, not env.db(): a malformed URL must name the setting, and options depend on the engine.
+    database: dict[str, Any] = Env.db_url_config(DATABASE_URL)
+    if database["ENGINE"].endswith("sqlite3"):
+        database |= {"ENGINE": "config.sqlite", "OPTIONS": SQLITE_OPTIONS}
+        # Threads and tests share a file, never a private in-memory database.
+        database["TEST"] = {"NAME": str(WAYBILL_DATA / "test.sqlite3")}
+    else:
+        database["OPTIONS"] = {**database.get("OPTIONS", {}), **POSTGRES_OPTIONS}
+    return database | {"ATOMIC_REQUESTS": False, "CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
+
+
+DATABASES = {"default": _database()}
+CACHES = {"default": env.cache_url("CACHE_URL", default=f"filecache://{WAYBILL_DATA}/cache")}
+
+# -- After the commit ---------------------------------------------------------------------
+# An empty BROKER_URL says "no broker": the relay then runs the handlers itself.
+BROKER_URL: str = env.str("BROKER_URL", _up.get("broker_url") or "")
+CELERY_BROKER_URL = BROKER_URL or "memory://"
+CELERY_RESULT_BACKEND = "django-db"
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = False  # rescue does it, and counts; a broker would loop
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 300,
+    "unacked_restore_interval": 5,
+    "unacked_restore_throttle": 1,
+    "socket_timeout": 2,
+    "socket_connect_timeout": 1,
+}
+CELERY_TASK_DEFAULT_QUEUE = "default"
+
+# -- Money --------------------------------------------------------------------------------
+CURRENCY = "EUR"
+STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", "sk_test_bank") if LOCAL else required("STRIPE_SECRET_KEY")
+STRIPE_PUBLISHABLE_KEY = env.str("STRIPE_PUBLISHABLE_KEY", "")
+STRIPE_WEBHOOK_SECRET = env.str("STRIPE_WEBHOOK_SECRET", "")
+# The bank stand-in while `up` runs it; Stripe itself when empty, and only with a key of one's own.
+STRIPE_API_BASE: str = env.str("STRIPE_API_BASE", _up.get("bank_url") or ("http://127.0.0.1:9" if LOCAL else ""))
+
+# -- Mail ---------------------------------------------------------------------------------
+_smtp = _up.get("smtp")
+vars().update(
+    Env.email_url_config(
+        env.str("EMAIL_URL", f"smtp://{_smtp}" if _smtp else "smtp://127.0.0.1:9") if LOCAL else required("EMAIL_URL")
+    )
+)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL: str = (
+    env.str("DEFAULT_FROM_EMAIL", "Waybill <shop@waybill.example>") if LOCAL else required("DEFAULT_FROM_EMAIL")
+)
+SHIPPING_DEPARTMENT_EMAIL: str = env.str("SHIPPING_DEPARTMENT_EMAIL", "shipping@waybill.example")
+OPERATOR_EMAIL: str = env.str("OPERATOR_EMAIL", "operator@waybill.example")
+
+# -- People -------------------------------------------------------------------------------
+AUTH_USER_MODEL = "accounts.User"
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/"
+
+# -- Browsers -----------------------------------------------------------------------------
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+if not LOCAL:
+    SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_HSTS_SECONDS = 31_536_000
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-session", "__Host-csrf"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF, NONCE],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [SELF],
+        "frame-ancestors": [NONE],
+        "form-action": [SELF],
+    }
+}
+
+# -- Words, times, files ------------------------------------------------------------------
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English")]
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "config" / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if LOCAL
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+MEDIA_ROOT = WAYBILL_DATA / "media"
+MEDIA_URL = env.str("MEDIA_URL", "/media/")
+# A local shop serves its static files from where they lie: no collectstatic before the first page.
+WHITENOISE_USE_FINDERS = LOCAL
+
+# -- The API ------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.api.ApiKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "notifications.api.paging.CursorPages",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "notifications.api.problems.problem_response",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Waybill API",
+    "DESCRIPTION": "Orders, their side effects, and the events behind them.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+# -- Logs: lines for people in a terminal, JSON for machines ------------------------------
+LOG_JSON = env.bool("LOG_JSON", default=not LOCAL)
+_shared_processors: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "lines": {
+            "()": structlog.stdlib.ProcessorFormatter,
+            "processor": structlog.processors.JSONRenderer()
+            if LOG_JSON
+            else structlog.dev.ConsoleRenderer(colors=False),
+            "foreign_pre_chain": _shared_processors,
+        },
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "lines"}},
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO")},
+    "loggers": {"django.server": {"level": "WARNING"}, "stripe": {"level": "WARNING"}},
+}
+structlog.configure(
+    processors=[
+        *_shared_processors,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+    ],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    cache_logger_on_first_use=True,
+)
+DJANGO_STRUCTLOG_CELERY_ENABLED = False  # a delivery binds its own event's ids
+
+UNFOLD = {
+    "SITE_TITLE": "Waybill",
+    "SITE_HEADER": "Waybill",
+    "SITE_URL": "/",
+}

@@ -1,0 +1,1 @@
+"""SQLite, whose writers queue in turn instead of racing for the lock."""

@@ -1,0 +1,1 @@
+"""What happens after the commit. The bottom layer: knows no other app."""

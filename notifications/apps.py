@@ -1,0 +1,11 @@
+from django.apps import AppConfig
+from django.utils.module_loading import autodiscover_modules
+
+
+class NotificationsConfig(AppConfig):
+    name = "notifications"
+    verbose_name = "After the commit"
+
+    def ready(self) -> None:
+        # Every process must know every handler: what is published here may run anywhere.
+        autodiscover_modules("handlers")

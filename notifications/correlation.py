@@ -1,0 +1,73 @@
+"""One id from the click to the letter: who caused this, and in answer to what.
+
+The id is born with the request (or a relay's tick), travels in each Event, and is bound again
+when a delivery runs, so log lines, events, mail headers and answers all carry the same one.
+"""
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import structlog
+from django.http import HttpRequest, HttpResponse
+
+_correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
+_actor: ContextVar[str | Callable[[], str]] = ContextVar("actor", default="system")
+_cause: ContextVar[int | None] = ContextVar("cause", default=None)
+
+
+def correlation_id() -> str:
+    """The id of what is going on now; a new one when nothing has been bound."""
+    return _correlation_id.get() or str(uuid.uuid4())
+
+
+def actor() -> str:
+    """Who is acting: `user:5`, `key:2`, `visitor`, `system`, or a handler's name."""
+    who = _actor.get()
+    return who if isinstance(who, str) else who()
+
+
+def cause() -> int | None:
+    """The id of the Event being handled now, if any."""
+    return _cause.get()
+
+
+def act_as(who: str) -> None:
+    """From here on in this context, `who` is acting (an API key was recognised, say)."""
+    _actor.set(who)
+
+
+@contextmanager
+def bound(*, correlation_id: str, actor: str | Callable[[], str], cause: int | None = None) -> Iterator[None]:
+    """Everything inside belongs to this id, this actor and this causing event."""
+    tokens = (_correlation_id.set(correlation_id), _actor.set(actor), _cause.set(cause))
+    with structlog.contextvars.bound_contextvars(correlation_id=correlation_id):
+        try:
+            yield
+        finally:
+            _correlation_id.reset(tokens[0])
+            _actor.reset(tokens[1])
+            _cause.reset(tokens[2])
+
+
+def _person_behind(request: HttpRequest) -> str:
+    user = getattr(request, "user", None)
+    return f"user:{user.pk}" if user is not None and user.is_authenticated else "visitor"
+
+
+class CorrelationMiddleware:
+    """Binds the request's id and actor, and answers with `X-Request-ID`.
+
+    An id sent by the client is not believed: it could splice a stranger's order into a timeline.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        request_id = structlog.contextvars.get_contextvars().get("request_id") or str(uuid.uuid4())
+        with bound(correlation_id=request_id, actor=lambda: _person_behind(request)):
+            response = self.get_response(request)
+        response["X-Request-ID"] = request_id
+        return response

@@ -1,0 +1,10 @@
+"""What this app does when it hears an event."""
+
+from notifications.mail.events import EmailQueued
+from notifications.mail.letters import post_letter
+from notifications.pipeline.events import subscribe
+
+
+@subscribe(EmailQueued, queue="mail", atomic=False)
+def send_letter(event: EmailQueued) -> None:
+    post_letter(letter_id=event.letter_id)

@@ -1,0 +1,16 @@
+from notifications.pipeline.events import DomainEvent
+
+
+class EmailQueued(DomainEvent, name="email.queued"):
+    """Fires when a letter has been written, with the change that called for it. It is not sent yet."""
+
+    letter_id: int
+    template: str
+
+
+class EmailSent(DomainEvent, name="email.sent"):
+    """Fires when a mail server has accepted a letter. `about` is what the letter is about, as "order:17"."""
+
+    letter_id: int
+    template: str
+    about: str

@@ -1,0 +1,107 @@
+"""Write a letter once, inside the transaction that calls for it; post it later, outside any."""
+
+import smtplib
+import uuid
+from email.utils import parseaddr
+from typing import Any
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives, get_connection
+from django.db import models, transaction
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from notifications import correlation
+from notifications.mail.events import EmailQueued, EmailSent
+from notifications.mail.models import Letter
+from notifications.pipeline.events import publish, subject_of
+from notifications.pipeline.retries import RetryLater
+
+SERVER_AWAY_WAIT = 5.0  # seconds; an outage of the mail server burns no attempt
+
+
+def queue_letter(*, once: str, template: str, to: str, context: dict[str, Any], about: models.Model) -> Letter:
+    """Write the letter `once` if it does not exist yet; `email.queued` sees to its posting.
+
+    template: "orders/confirmation" renders templates/orders/email/confirmation.{subject,txt,html}.
+    Must be called inside a transaction. Returns the letter, old or new.
+    """
+    written = Letter.objects.filter(once=once).first()
+    if written is not None:
+        return written
+    letter = Letter.objects.create(
+        once=once,
+        template=template,
+        to=to,
+        subject_ref=subject_of(about),
+        correlation_id=correlation.correlation_id(),
+        message_id=_new_message_id(),
+        **_render(template, context),
+    )
+    publish(EmailQueued(letter_id=letter.pk, template=template), about=about)
+    return letter
+
+
+def post_letter(*, letter_id: int) -> None:
+    """Hand the letter to the mail server, unless that has been done.
+
+    Killed between the server's "accepted" and our commit, it is posted again under the same
+    Message-ID: mail knows no stronger promise. Raises RetryLater while the server is away.
+    """
+    letter = Letter.objects.get(pk=letter_id)
+    if letter.state == Letter.State.SENT:
+        return
+    with _server() as server:
+        server.send_messages([_message(letter)])
+        _mark_sent(letter)  # before the goodbye to the server: the window for a second copy stays small
+
+
+def _mark_sent(letter: Letter) -> None:
+    with transaction.atomic(durable=True):
+        queued = Letter.objects.filter(pk=letter.pk, state=Letter.State.QUEUED)
+        if queued.update(state=Letter.State.SENT, sent_at=timezone.now()):
+            publish(
+                EmailSent(letter_id=letter.pk, template=letter.template, about=letter.subject_ref),
+                about=letter.subject_ref,
+            )
+
+
+def _server() -> Any:
+    try:
+        server = get_connection()
+        server.open()
+    except (OSError, smtplib.SMTPServerDisconnected) as error:
+        raise RetryLater(SERVER_AWAY_WAIT, f"the mail server does not answer: {error}") from error
+    return server
+
+
+def _message(letter: Letter) -> EmailMultiAlternatives:
+    message = EmailMultiAlternatives(
+        subject=letter.subject,
+        body=letter.text,
+        to=[letter.to],
+        headers={
+            "Message-ID": letter.message_id,
+            "X-Correlation-ID": letter.correlation_id,
+            "X-Waybill-Template": letter.template,
+        },
+    )
+    message.attach_alternative(letter.html, "text/html")
+    return message
+
+
+def _new_message_id() -> str:
+    """Made once and kept in the row: every posting of this letter carries it."""
+    return f"<{uuid.uuid4()}@{parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition('@')[2]}>"
+
+
+def _render(template: str, context: dict[str, Any]) -> dict[str, str]:
+    app, name = template.split("/")
+    part = f"{app}/email/{name}"
+    subject = render_to_string(f"{part}.subject", context)
+    return {
+        # One line: a header that could hold two would be a way to inject more of them.
+        "subject": " ".join(subject.split()),
+        "text": render_to_string(f"{part}.txt", context),
+        "html": render_to_string(f"{part}.html", context),
+    }

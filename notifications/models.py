@@ -1,0 +1,6 @@
+"""The nouns of this app, gathered where Django looks for them."""
+
+from notifications.mail.models import Letter
+from notifications.pipeline.models import Attempt, Delivery, Event, Queue, Worker
+
+__all__ = ["Attempt", "Delivery", "Event", "Letter", "Queue", "Worker"]

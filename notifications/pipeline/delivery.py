@@ -1,0 +1,218 @@
+"""One delivery, from claim to its end: done, tried again later, or dead.
+
+The claim is one conditional UPDATE that moves the fence (`token`). Every later write names that
+token, so a process that was given up for dead, and is not, finds zero rows and undoes its work.
+"""
+
+import traceback
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from django.db import connection, transaction
+from django.utils import timezone
+
+from notifications import correlation
+from notifications.pipeline import doorbell
+from notifications.pipeline.events import BadPayload, Subscription, declared, subscriptions
+from notifications.pipeline.models import Attempt, Delivery, Worker
+from notifications.pipeline.retries import Permanent, RetryLater, delay
+from notifications.pipeline.signals import buried
+
+LEASE = timedelta(seconds=30)
+TRACEBACK_KEPT = 8_000  # characters: the end of it, where the cause is
+UNREADABLE_WAIT = 60.0  # seconds until we look again whether a deploy has brought what was missing
+
+log = structlog.get_logger(__name__)
+
+
+class Fenced(Exception):  # noqa: N818
+    """The row changed hands while we worked: our work must not count."""
+
+
+@dataclass(frozen=True)
+class _Claim:
+    delivery: Delivery
+    token: int
+
+    def update(self, **changes: Any) -> None:
+        """Write to the row if it is still ours; raises Fenced otherwise."""
+        mine = Delivery.objects.running().filter(pk=self.delivery.pk, token=self.token)
+        if mine.update(**changes) != 1:
+            raise Fenced
+
+
+def attempt(*, delivery_id: int, worker: Worker) -> bool:
+    """Run delivery `delivery_id` if it is READY and due; False when somebody else has it.
+
+    Never raises for what the handler does: its failure becomes an Attempt and a later try, or a
+    dead letter. Database errors around the handler do escape; the lease then brings the row back.
+    """
+    claim = _claim(delivery_id, worker)
+    if claim is None:
+        return False
+    event = claim.delivery.event
+    with correlation.bound(correlation_id=event.correlation_id, actor=claim.delivery.handler, cause=event.pk):
+        try:
+            _run(claim)
+        except Fenced:
+            _record(claim, Attempt.Outcome.FENCED, message="Rescued meanwhile; this run was undone.")
+    return True
+
+
+def _claim(delivery_id: int, worker: Worker) -> _Claim | None:
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    lease = connection.ops.adapt_datetimefield_value(timezone.now() + LEASE)
+    with transaction.atomic(durable=True), connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE notifications_delivery SET state = 'running', attempt = attempt + 1, token = token + 1,"
+            " worker_id = %s, lease_until = %s, started_at = %s"
+            " WHERE id = %s AND state = 'ready' AND available_at <= %s RETURNING token",
+            [worker.pk, lease, now, delivery_id, now],
+        )
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    return _Claim(delivery=Delivery.objects.select_related("event").get(pk=delivery_id), token=row[0])
+
+
+def _run(claim: _Claim) -> None:
+    try:
+        _handle(claim, _subscription(claim))
+    except RetryLater as later:
+        _snooze(claim, later)
+    except Permanent as reason:
+        _bury(claim, reason)
+    except Fenced:
+        raise
+    except Exception as error:  # noqa: BLE001  the delivery boundary: the only place that may say this
+        _fail(claim, error)
+
+
+def _subscription(claim: _Claim) -> Subscription:
+    found = subscriptions.get(claim.delivery.handler)
+    if found is None:
+        raise RetryLater(UNREADABLE_WAIT, f"no handler named {claim.delivery.handler} in this release")
+    return found
+
+
+def _handle(claim: _Claim, subscription: Subscription) -> None:
+    event = _event(claim)
+    if subscription.atomic:
+        with transaction.atomic(durable=True):
+            subscription.function(event)
+            _complete(claim)
+    else:
+        subscription.function(event)
+        with transaction.atomic(durable=True):
+            _complete(claim)
+
+
+def _event(claim: _Claim) -> Any:
+    record = claim.delivery.event
+    kind = declared.get(record.name)
+    if kind is None or record.version > kind.version:
+        raise RetryLater(UNREADABLE_WAIT, f"{record.name} version {record.version} is unknown to this release")
+    try:
+        return kind.from_payload(record.payload)
+    except (BadPayload, TypeError) as error:
+        raise Permanent(f"payload does not fit {record.name}: {error}") from error
+
+
+def _complete(claim: _Claim) -> None:
+    claim.update(state=Delivery.State.DONE, finished_at=timezone.now(), last_error="")
+
+
+def _snooze(claim: _Claim, later: RetryLater) -> None:
+    with transaction.atomic(durable=True):
+        _put_back(claim, wait=timedelta(seconds=later.seconds), error=str(later), attempt=claim.delivery.attempt - 1)
+
+
+def _fail(claim: _Claim, error: Exception) -> None:
+    if claim.delivery.attempt >= claim.delivery.max_attempts:
+        _bury(claim, error)
+        return
+    with transaction.atomic(durable=True):
+        _record_error(claim, error)
+        _put_back(claim, wait=delay(claim.delivery.attempt), error=_sentence(error))
+
+
+def _put_back(claim: _Claim, *, wait: timedelta, error: str, **changes: Any) -> None:
+    claim.update(
+        state=Delivery.State.READY,
+        available_at=timezone.now() + wait,
+        worker=None,
+        hinted_at=None,
+        last_error=error,
+        **changes,
+    )
+
+
+def _bury(claim: _Claim, error: Exception) -> None:
+    with transaction.atomic(durable=True):
+        _record_error(claim, error)
+        claim.update(state=Delivery.State.DEAD, finished_at=timezone.now(), last_error=_sentence(error))
+    log.error("delivery_buried", delivery=claim.delivery.pk, handler=claim.delivery.handler, error=_sentence(error))
+    buried.send_robust(sender=Delivery, delivery=claim.delivery)
+
+
+def _record_error(claim: _Claim, error: Exception) -> None:
+    text = "".join(traceback.format_exception(error))[-TRACEBACK_KEPT:]
+    _record(claim, Attempt.Outcome.ERROR, error_class=type(error).__qualname__, message=str(error), traceback=text)
+
+
+def _record(claim: _Claim, outcome: Attempt.Outcome, **facts: str) -> None:
+    delivery = claim.delivery
+    Attempt.objects.create(
+        delivery=delivery,
+        n=delivery.attempt,
+        token=claim.token,
+        worker_id=delivery.worker_id,
+        started_at=delivery.started_at,
+        outcome=outcome,
+        **facts,
+    )
+
+
+def _sentence(error: Exception) -> str:
+    return f"{type(error).__qualname__}: {error}" if not isinstance(error, Permanent) else str(error)
+
+
+class NotWaiting(Exception):  # noqa: N818
+    """The delivery is running or done: there is nothing to retry or discard."""
+
+
+def retry_now(*, delivery: Delivery, by: str) -> None:
+    """Make a dead or waiting delivery READY at once, with five more attempts at least.
+
+    Raises NotWaiting when it is running or done meanwhile.
+    """
+    _decide(
+        delivery,
+        "retry",
+        by,
+        state=Delivery.State.READY,
+        available_at=timezone.now(),
+        finished_at=None,
+        hinted_at=None,
+        crashes=0,
+        max_attempts=max(delivery.max_attempts, delivery.attempt + 5),
+    )
+
+
+def discard(*, delivery: Delivery, by: str, reason: str) -> None:
+    """Give a dead or waiting delivery up, for `reason`. Raises NotWaiting as `retry_now` does."""
+    _decide(delivery, "discard", by, state=Delivery.State.CANCELLED, finished_at=timezone.now(), reason=reason)
+
+
+def _decide(delivery: Delivery, action: str, by: str, *, reason: str = "", **changes: Any) -> None:
+    undecided = Delivery.objects.filter(
+        pk=delivery.pk, token=delivery.token, state__in=[Delivery.State.DEAD, Delivery.State.READY]
+    )
+    note = {"action": action, "by": by, "reason": reason, "at": timezone.now().isoformat()}
+    history = [*(delivery.resolution or []), note]
+    with transaction.atomic(durable=True):
+        if undecided.update(resolution=history, token=delivery.token + 1, **changes) != 1:
+            raise NotWaiting(f"delivery {delivery.pk} is no longer waiting")
+        transaction.on_commit(doorbell.ring, robust=True)

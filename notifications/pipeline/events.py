@@ -1,0 +1,182 @@
+"""The whole public API: declare a fact, publish it, subscribe to it.
+
+class PaymentReceived(DomainEvent, name="payment.received"):
+    "Fires when ..."
+    order_id: int
+
+@subscribe(PaymentReceived, queue="mail")
+def email_confirmation(event: PaymentReceived) -> None: ...
+
+with transaction.atomic(durable=True):
+    ...
+    publish(PaymentReceived(order_id=order.pk), about=order)
+"""
+
+import dataclasses
+from collections.abc import Callable
+from datetime import timedelta
+from types import UnionType
+from typing import Any, ClassVar, Self, TypeVar, Union, cast, dataclass_transform, get_args, get_origin, get_type_hints
+
+from django.db import models, transaction
+from django.utils import timezone
+
+from notifications import correlation
+from notifications.pipeline import doorbell
+from notifications.pipeline.models import Delivery, Event
+from notifications.pipeline.signals import published
+
+PLAIN = (int, str, bool, type(None))
+
+
+class BadPayload(TypeError):
+    """An event was given a value its declaration does not allow; the message names the field."""
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+class DomainEvent:
+    """A fact, in the past tense. Fields are ids and plain values: int, str, bool, None, tuples of them."""
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    _shape: ClassVar[dict[str, tuple[type, ...]]]
+
+    def __init_subclass__(cls, *, name: str, version: int = 1) -> None:
+        if name in declared:
+            raise TypeError(f"the event {name} is declared twice: {declared[name]} and {cls}")
+        cls.name, cls.version = name, version
+        dataclasses.dataclass(frozen=True, kw_only=True)(cls)
+        hints = get_type_hints(cls)
+        cls._shape = {field.name: _allowed(cls, field.name, hints[field.name]) for field in _fields(cls)}
+        declared[name] = cls
+
+    def __post_init__(self) -> None:
+        for field, allowed in self._shape.items():
+            # type(), not isinstance: True is an int to Python, and a wrong value to a reader.
+            if type(getattr(self, field)) not in allowed:
+                names = " or ".join(kind.__name__ for kind in allowed)
+                raise BadPayload(f"{self.name}: {field} must be {names}, not {getattr(self, field)!r}")
+
+    def payload(self) -> dict[str, Any]:
+        return {field: getattr(self, field) for field in self._shape}
+
+    @classmethod
+    def from_payload(cls, payload: dict[str, Any]) -> Self:
+        """The event as it was published. Raises BadPayload or TypeError when it cannot be read."""
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in payload.items()})
+
+
+declared: dict[str, type[DomainEvent]] = {}
+
+
+def _fields(cls: type[DomainEvent]) -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(cast(Any, cls))
+
+
+def _allowed(cls: type, field: str, annotation: Any) -> tuple[type, ...]:
+    options = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    kinds = tuple(get_origin(option) or option for option in options)
+    if not all(kind in (*PLAIN, tuple) for kind in kinds):
+        raise TypeError(f"{cls.__name__}.{field} must be int, str, bool, None or a tuple of them, not {annotation}")
+    return kinds
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Subscription:
+    """A handler and how it wants to be run."""
+
+    handler: str
+    event: type[DomainEvent]
+    function: Callable[[Any], None]
+    queue: str
+    after: timedelta
+    atomic: bool
+    ordered: bool
+    when: Callable[[Any], bool] | None
+
+    def delivery(self, sender: object, *, event: DomainEvent, record: Event, **_: object) -> Delivery | None:
+        """Receives `published`: the row to insert, or None when `when` says no."""
+        if self.when is not None and not self.when(event):
+            return None
+        return Delivery(event=record, handler=self.handler, queue=self.queue, available_at=timezone.now() + self.after)
+
+
+subscriptions: dict[str, Subscription] = {}
+
+E_contra = TypeVar("E_contra", bound=DomainEvent, contravariant=True)
+Handler = Callable[[E_contra], None]
+
+
+def seconds(count: float) -> timedelta:
+    return timedelta(seconds=count)
+
+
+def subscribe(
+    event: type[E_contra],
+    *,
+    queue: str = "default",
+    after: timedelta = timedelta(0),
+    atomic: bool = True,
+    ordered: bool = False,
+    when: Callable[[E_contra], bool] | None = None,
+) -> Callable[[Handler[E_contra]], Handler[E_contra]]:
+    """Run the decorated function once for each committed `event`, after the commit.
+
+    queue: which kind of worker runs it. after: not before this long after the publication.
+    atomic: body and completion share one transaction, so its database effects happen exactly once;
+    say False for a handler that calls the outside world. ordered: one subject's events one at a time,
+    in order. when: asked at publication; False means this handler has nothing to do with the event.
+    """
+
+    def register(function: Handler[E_contra]) -> Handler[E_contra]:
+        handler = f"{function.__module__.split('.')[0]}.{function.__name__}"
+        if handler in subscriptions:
+            raise TypeError(f"two handlers are named {handler}")
+        subscription = Subscription(
+            handler=handler,
+            event=event,
+            function=function,
+            queue=queue,
+            after=after,
+            atomic=atomic,
+            ordered=ordered,
+            when=when,
+        )
+        subscriptions[handler] = subscription
+        published.connect(subscription.delivery, sender=event, weak=False, dispatch_uid=handler)
+        return function
+
+    return register
+
+
+class OutsideTransaction(RuntimeError):
+    """`publish` was called outside `transaction.atomic`: the event could outlive a failure, or be lost."""
+
+
+def publish(event: DomainEvent, *, about: models.Model | str = "", dedupe_key: str | None = None) -> Event:
+    """Commit `event` with the change that caused it: two INSERTs, however many handlers.
+
+    about: the row (or its "order:17") the event belongs to. dedupe_key: a second event with the key is
+    refused with IntegrityError. Raises OutsideTransaction when no transaction is open.
+    """
+    if not transaction.get_connection().in_atomic_block:
+        raise OutsideTransaction(f"publish({event.name}) needs an open transaction")
+    record = Event.objects.create(
+        name=event.name,
+        version=event.version,
+        subject=about if isinstance(about, str) else subject_of(about),
+        payload=event.payload(),
+        correlation_id=correlation.correlation_id(),
+        causation_id=correlation.cause(),
+        actor=correlation.actor(),
+        dedupe_key=dedupe_key,
+    )
+    answers = published.send(sender=type(event), event=event, record=record)
+    Delivery.objects.bulk_create([answer for _, answer in answers if isinstance(answer, Delivery)])
+    transaction.on_commit(doorbell.ring, robust=True)
+    return record
+
+
+def subject_of(row: models.Model) -> str:
+    """How events name this row: `order:17`."""
+    return f"{row._meta.model_name}:{row.pk}"

@@ -1,0 +1,103 @@
+"""This process as one that runs handlers: its row, its lock, its heartbeat, its clean stop."""
+
+import os
+import secrets
+import socket
+import threading
+import time
+
+import structlog
+from django.db import Error, connection, transaction
+from django.utils import timezone
+
+from notifications.pipeline import delivery, rescue
+from notifications.pipeline.locks import process_lock
+from notifications.pipeline.models import Delivery, Worker
+
+BEAT_EVERY = 2.0  # seconds
+RENEW_EVERY = 5  # beats: a third of the lease
+
+log = structlog.get_logger(__name__)
+
+
+class Executor:
+    """Runs deliveries on behalf of one Worker row.
+
+    The lock is held before the row exists, so that nobody can take a newborn process for dead.
+    """
+
+    def __init__(self, *, kind: Worker.Kind, queues: str = "") -> None:
+        key = secrets.randbits(31)
+        self._lock = process_lock(key)
+        self._lock.hold()
+        self.worker = Worker.objects.create(
+            kind=kind, host=socket.gethostname(), pid=os.getpid(), lock_key=key, queues=queues
+        )
+        self._running: set[int] = set()
+        self._stopping = threading.Event()
+        self._heart = threading.Thread(target=self._beat_until_stopped, name="heartbeat", daemon=True)
+        self._heart.start()
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping.is_set()
+
+    def attempt(self, delivery_id: int) -> bool:
+        """Run one delivery; False when it is not ours to run, or we are stopping."""
+        if self.stopping or delivery_id in self._running:
+            return False
+        self._running.add(delivery_id)
+        try:
+            return delivery.attempt(delivery_id=delivery_id, worker=self.worker)
+        finally:
+            self._running.discard(delivery_id)
+
+    def stop(self, *, grace: float) -> None:
+        """Claim no more, wait up to `grace` seconds for what runs, give the rest back unharmed."""
+        self._stopping.set()
+        deadline = time.monotonic() + grace
+        while self._running and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self._heart.join(BEAT_EVERY)  # or its last beat could call us alive again
+        rescue.give_back(self.worker)
+        Worker.objects.filter(pk=self.worker.pk).update(stopped_at=timezone.now())
+        self._lock.release()
+
+    def note(self, **facts: object) -> None:
+        """Leave word for the staff pages; goes out with the next beat."""
+        self.worker.note = facts
+
+    def _beat_until_stopped(self) -> None:
+        beats = 0
+        while not self._stopping.wait(BEAT_EVERY):
+            beats += 1
+            try:
+                self._beat(renew=beats % RENEW_EVERY == 0)
+            except Error as error:
+                log.warning("heartbeat_missed", error=str(error))
+                connection.close()
+        connection.close()
+
+    def _beat(self, *, renew: bool) -> None:
+        self._lock.hold()  # taken back here after the database server was away
+        with transaction.atomic(durable=True):
+            Worker.objects.filter(pk=self.worker.pk).update(
+                beat_at=timezone.now(), note=self.worker.note, stopped_at=None
+            )
+            if renew and self._running:
+                Delivery.objects.running().filter(worker=self.worker, pk__in=list(self._running)).update(
+                    lease_until=timezone.now() + delivery.LEASE
+                )
+
+
+_lock = threading.Lock()
+_by_pid: dict[int, Executor] = {}
+
+
+def of_this_process(*, queues: str = "") -> Executor:
+    """The Executor of a Celery worker process, made on first use: a forked child gets its own."""
+    with _lock:
+        if os.getpid() not in _by_pid:
+            _by_pid.clear()
+            _by_pid[os.getpid()] = Executor(kind=Worker.Kind.WORKER, queues=queues)
+        return _by_pid[os.getpid()]

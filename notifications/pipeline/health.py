@@ -1,0 +1,77 @@
+"""Is anybody there? What the staff banner, `/readyz` and the workers page all ask."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.db.models import Count, Min, Q
+from django.utils import timezone
+
+from notifications.pipeline.models import Delivery, Worker
+
+LATE = 60.0  # seconds a due delivery may wait before a person should know
+
+
+@dataclass(frozen=True, kw_only=True)
+class Health:
+    """The pipeline at one moment. `warnings` are sentences for the person who runs the shop."""
+
+    relay_alive: bool
+    workers_alive: int
+    broker: str  # "ok" | "none" | "down" | "unknown"
+    broker_error: str
+    mode: str  # who runs the handlers: "celery" | "relay" | "nobody"
+    waiting: int
+    oldest_waiting_seconds: float
+    dead: int
+
+    @property
+    def warnings(self) -> list[str]:
+        said = [
+            (not self.relay_alive, f"No relay is running: {self.waiting} deliveries wait. Start `manage.py relay`."),
+            (self.broker == "down", f"The broker does not answer ({self.broker_error}). The relay runs the handlers."),
+            (
+                self.broker == "ok" and not self.workers_alive,
+                "No worker is alive. The relay runs the handlers. Start `manage.py worker`.",
+            ),
+            (self.broker == "none", "No broker is configured: the relay runs the handlers itself."),
+            (
+                self.oldest_waiting_seconds > LATE,
+                f"The oldest of {self.waiting} due deliveries has waited {self.oldest_waiting_seconds:.0f} s.",
+            ),
+        ]
+        return [sentence for applies, sentence in said if applies]
+
+
+def pipeline_health() -> Health:
+    now = timezone.now()
+    alive = list(Worker.objects.alive().order_by("-beat_at"))
+    relays = [worker for worker in alive if worker.kind == Worker.Kind.RELAY]
+    note = relays[0].note if relays else {}
+    counts = Delivery.objects.aggregate(
+        waiting=Count("pk", filter=Q(state="ready", available_at__lte=now)),
+        oldest=Min("available_at", filter=Q(state="ready", available_at__lte=now)),
+        dead=Count("pk", filter=Q(state="dead")),
+    )
+    return Health(
+        relay_alive=bool(relays),
+        workers_alive=len(alive) - len(relays),
+        broker=_broker(note),
+        broker_error=note.get("broker_error", ""),
+        mode=note.get("mode", "nobody"),
+        waiting=counts["waiting"],
+        oldest_waiting_seconds=_age(counts["oldest"], now),
+        dead=counts["dead"],
+    )
+
+
+def _broker(note: dict[str, str]) -> str:
+    if not settings.BROKER_URL:
+        return "none"
+    if not note:
+        return "unknown"
+    return "down" if note.get("broker_error") else "ok"
+
+
+def _age(oldest: datetime | None, now: datetime) -> float:
+    return (now - oldest).total_seconds() if oldest else 0.0

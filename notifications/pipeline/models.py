@@ -1,0 +1,219 @@
+"""The rows that remember: a fact, who must act on it, each failed try, and who is alive."""
+
+import uuid
+from datetime import datetime, timedelta
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+# A process beats every 2 s; five missed beats and we stop counting on it.
+ALIVE_WITHIN = timedelta(seconds=10)
+
+
+class EventQuerySet(models.QuerySet["Event"]):
+    def about(self, subject: str) -> Self:
+        return self.filter(subject=subject)
+
+    def correlated(self, correlation_id: str) -> Self:
+        return self.filter(correlation_id=correlation_id)
+
+
+class Event(models.Model):
+    """A fact that was committed. Append-only: this table is also the audit trail."""
+
+    uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    name = models.CharField(max_length=100)
+    version = models.PositiveSmallIntegerField(default=1)
+    subject = models.CharField(max_length=100, blank=True, help_text="What it is about, as “order:17”.")
+    payload = models.JSONField()
+    correlation_id = models.CharField(max_length=64, db_index=True)
+    causation = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="effects")
+    actor = models.CharField(max_length=100)
+    dedupe_key = models.CharField(max_length=200, null=True, unique=True)
+    occurred_at = models.DateTimeField(default=timezone.now)
+
+    objects = EventQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["subject", "id"], name="event_subject"),
+            models.Index(fields=["name", "id"], name="event_name"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.subject}".strip()
+
+
+class WorkerQuerySet(models.QuerySet["Worker"]):
+    def unstopped(self) -> Self:
+        return self.filter(stopped_at=None)
+
+    def alive(self) -> Self:
+        return self.unstopped().filter(beat_at__gt=timezone.now() - ALIVE_WITHIN)
+
+
+class Worker(models.Model):
+    """A process that runs handlers. It holds an OS lock that its death frees."""
+
+    class Kind(models.TextChoices):
+        WORKER = "worker"
+        RELAY = "relay"
+
+    kind = models.CharField(max_length=10, choices=Kind)
+    host = models.CharField(max_length=255)
+    pid = models.PositiveIntegerField()
+    lock_key = models.PositiveIntegerField()
+    queues = models.CharField(max_length=255, blank=True)
+    started_at = models.DateTimeField(default=timezone.now)
+    beat_at = models.DateTimeField(default=timezone.now)
+    stopped_at = models.DateTimeField(null=True)
+    note = models.JSONField(default=dict, help_text="What it last said of itself: mode, broker, error.")
+
+    objects = WorkerQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["kind", "beat_at"], name="worker_alive", condition=Q(stopped_at=None))]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.host}:{self.pid}"
+
+    @property
+    def is_alive(self) -> bool:
+        return self.stopped_at is None and self.beat_at > timezone.now() - ALIVE_WITHIN
+
+
+class Queue(models.Model):
+    """A queue a person has paused; a queue without a row runs."""
+
+    name = models.CharField(max_length=50, unique=True)
+    paused_at = models.DateTimeField(null=True)
+    paused_by = models.CharField(max_length=100, blank=True)
+    reason = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="queue_paused_by_someone",
+                condition=Q(paused_at=None, paused_by="") | (Q(paused_at__isnull=False) & ~Q(paused_by="")),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class DeliveryQuerySet(models.QuerySet["Delivery"]):
+    def due(self, now: datetime) -> Self:
+        """READY, its time has come, and its queue is not paused; the longest waiting first."""
+        paused = Queue.objects.filter(paused_at__isnull=False).values("name")
+        return (
+            self.filter(state=Delivery.State.READY, available_at__lte=now)
+            .exclude(queue__in=paused)
+            .order_by("available_at", "id")
+        )
+
+    def running(self) -> Self:
+        return self.filter(state=Delivery.State.RUNNING)
+
+    def dead(self) -> Self:
+        return self.filter(state=Delivery.State.DEAD)
+
+    def retrying(self) -> Self:
+        """Failed at least once and waiting for its next try."""
+        return self.filter(state=Delivery.State.READY, attempt__gt=0).exclude(last_error="")
+
+    def about(self, subject: str) -> Self:
+        return self.filter(event__subject=subject)
+
+
+class Delivery(models.Model):
+    """One event for one handler: the unit of work, and the proof that it was done."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting"
+        READY = "ready"
+        RUNNING = "running"
+        DONE = "done"
+        DEAD = "dead"
+        CANCELLED = "cancelled"
+
+    uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="deliveries")
+    handler = models.CharField(max_length=150)
+    queue = models.CharField(max_length=50, default="default")
+    state = models.CharField(max_length=10, choices=State, default=State.READY)
+    available_at = models.DateTimeField(default=timezone.now)
+    attempt = models.PositiveIntegerField(default=0)
+    max_attempts = models.PositiveIntegerField(default=10)
+    crashes = models.PositiveIntegerField(default=0)
+    token = models.PositiveIntegerField(default=0, help_text="The fence: grows whenever the row changes hands.")
+    worker = models.ForeignKey(Worker, null=True, on_delete=models.PROTECT, related_name="deliveries")
+    lease_until = models.DateTimeField(null=True)
+    hinted_at = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    last_error = models.TextField(blank=True)
+    resolution = models.JSONField(null=True, help_text="What a person decided, who and when.")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = DeliveryQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["event", "handler"], name="delivery_once_per_handler"),
+            models.CheckConstraint(
+                name="delivery_state_known",
+                condition=Q(state__in=["waiting", "ready", "running", "done", "dead", "cancelled"]),
+            ),
+            models.CheckConstraint(
+                name="delivery_running_has_worker",
+                condition=~Q(state="running") | Q(worker__isnull=False, lease_until__isnull=False),
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["available_at", "id"], name="delivery_ready", condition=Q(state="ready")),
+            models.Index(fields=["worker"], name="delivery_running", condition=Q(state="running")),
+            models.Index(fields=["handler", "finished_at"], name="delivery_dead", condition=Q(state="dead")),
+        ]
+        verbose_name_plural = "deliveries"
+
+    def __str__(self) -> str:
+        return f"{self.handler} #{self.pk}"
+
+
+class Attempt(models.Model):
+    """One try that did not end well."""
+
+    class Outcome(models.TextChoices):
+        ERROR = "error"
+        CRASHED = "crashed"
+        FENCED = "fenced"
+        STOPPED = "stopped"
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="attempts")
+    n = models.PositiveIntegerField()
+    token = models.PositiveIntegerField()
+    worker = models.ForeignKey(Worker, null=True, on_delete=models.PROTECT, related_name="+")
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(default=timezone.now)
+    outcome = models.CharField(max_length=10, choices=Outcome)
+    error_class = models.CharField(max_length=200, blank=True)
+    message = models.TextField(blank=True)
+    traceback = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            # One claim, one end; a fenced zombie may add its own note to a token already closed.
+            models.UniqueConstraint(
+                fields=["delivery", "token"], name="attempt_once_per_claim", condition=~Q(outcome="fenced")
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"try {self.n} of delivery {self.delivery_id}: {self.outcome}"
+
+    @property
+    def duration_ms(self) -> int | None:
+        return int((self.finished_at - self.started_at).total_seconds() * 1000) if self.started_at else None

@@ -1,0 +1,28 @@
+"""What Celery sees: a hint to look at one delivery, and a worker that registers and stops cleanly."""
+
+import threading
+from typing import Any
+
+from celery import shared_task, signals
+
+from notifications.pipeline import executor
+
+STOP_GRACE = 2.5  # seconds; a supervisor that waits 5 s still sees rows given back
+
+
+@shared_task(name="waybill.deliver", ignore_result=True, acks_late=True)
+def deliver(delivery_id: int, **_: Any) -> bool:
+    """Run the delivery if it is still READY. Later arguments of newer releases are ignored."""
+    return executor.of_this_process().attempt(delivery_id)
+
+
+@signals.worker_ready.connect
+def _register(sender: Any, **_: Any) -> None:
+    executor.of_this_process(queues=",".join(queue.name for queue in sender.task_consumer.queues))
+
+
+@signals.worker_shutting_down.connect
+def _give_back(**_: Any) -> None:
+    # Celery calls this inside a signal handler: the waiting belongs in a thread.
+    stop = executor.of_this_process().stop
+    threading.Thread(target=stop, kwargs={"grace": STOP_GRACE}, name="clean-stop").start()

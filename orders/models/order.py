@@ -1,0 +1,170 @@
+import secrets
+from typing import TYPE_CHECKING, Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.urls import reverse
+from django.utils import timezone
+
+if TYPE_CHECKING:
+    from orders.models.payment import PaymentAttempt
+
+# Crockford's base 32: no I, L, O or U to be misread from a label.
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def new_number() -> str:
+    """A public order number that says nothing of its neighbours: 40 random bits."""
+    return "WB-" + "".join(secrets.choice(ALPHABET) for _ in range(8))
+
+
+class OrderQuerySet(models.QuerySet["Order"]):
+    def of(self, user_id: int) -> Self:
+        return self.filter(user_id=user_id)
+
+
+class Order(models.Model):
+    """What somebody asked for, at the prices of that moment. Amounts are minor units of `currency`."""
+
+    class Status(models.TextChoices):
+        PLACED = "placed"
+        PAID = "paid"
+        PARTLY_SHIPPED = "partly_shipped"
+        SHIPPED = "shipped"
+        COMPLETED = "completed"
+        DECLINED = "declined"
+        EXPIRED = "expired"
+        CANCELLED = "cancelled"
+        REFUNDED = "refunded"
+        REFUND_DUE = "refund_due"
+
+    number = models.CharField(max_length=20, unique=True, default=new_number)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="orders")
+    email = models.EmailField(max_length=254)
+    status = models.CharField(max_length=15, choices=Status, default=Status.PLACED)
+    currency = models.CharField(max_length=3)
+    subtotal = models.PositiveIntegerField()
+    shipping = models.PositiveIntegerField()
+    tax = models.PositiveIntegerField(default=0)
+    discount = models.PositiveIntegerField(default=0)
+    total = models.PositiveIntegerField()
+    shipping_method = models.CharField(max_length=30)
+    shipping_address = models.JSONField()
+    cart_token = models.CharField(max_length=64, null=True)
+    correlation_id = models.CharField(max_length=64, db_index=True)
+    placed_at = models.DateTimeField(default=timezone.now)
+    paid_at = models.DateTimeField(null=True)
+
+    objects = OrderQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="order_total_adds_up",
+                condition=Q(total=F("subtotal") + F("shipping") + F("tax") - F("discount"), total__gt=0),
+            ),
+            models.CheckConstraint(
+                name="order_status_known",
+                condition=Q(
+                    status__in=[
+                        "placed", "paid", "partly_shipped", "shipped", "completed",
+                        "declined", "expired", "cancelled", "refunded", "refund_due",
+                    ]
+                ),
+            ),
+            models.CheckConstraint(
+                name="order_paid_says_when",
+                condition=Q(paid_at__isnull=False) | ~Q(status__in=["paid", "partly_shipped", "shipped", "completed"]),
+            ),
+            models.UniqueConstraint(
+                name="order_once_per_cart",
+                fields=["cart_token"],
+                condition=~Q(status__in=["declined", "expired", "cancelled"]),
+            ),
+        ]  # fmt: skip
+        indexes = [
+            models.Index(fields=["-placed_at"], name="order_recent"),
+            models.Index(fields=["email"], name="order_email"),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+    def get_absolute_url(self) -> str:
+        return reverse("orders:order", args=[self.number])
+
+    @property
+    def last_attempt(self) -> "PaymentAttempt | None":
+        """The newest payment attempt; reads prefetched attempts when there are any."""
+        return max(self.attempts.all(), key=lambda attempt: attempt.started_at, default=None)
+
+    @property
+    def payment_status(self) -> str:
+        """`pending` (the bank is being asked), `checking` (it did not answer), or how it ended."""
+        attempt = self.last_attempt
+        return attempt.as_payment_status if attempt else "pending"
+
+
+class OrderLine(models.Model):
+    """One product of an order, with name and price as sold."""
+
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="lines")
+    product = models.ForeignKey("orders.Product", on_delete=models.PROTECT, related_name="+")
+    sku = models.CharField("SKU", max_length=40)
+    name = models.CharField(max_length=120)
+    unit_price = models.PositiveIntegerField()
+    quantity = models.PositiveIntegerField()
+    total = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="line_once_per_product", fields=["order", "product"]),
+            models.CheckConstraint(
+                name="line_total_adds_up", condition=Q(total=F("unit_price") * F("quantity"), quantity__gt=0)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} × {self.name}"
+
+
+class StatusChange(models.Model):
+    """Who moved an order from where to where, and when. Append-only."""
+
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="status_changes")
+    from_status = models.CharField(max_length=15, blank=True)
+    to_status = models.CharField(max_length=15, choices=Order.Status)
+    actor = models.CharField(max_length=100)
+    reason = models.CharField(max_length=200, blank=True)
+    at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"{self.from_status or 'new'} → {self.to_status}"
+
+
+class IdempotencyKey(models.Model):
+    """A client's promise that this is one request, however often it arrives.
+
+    `order` is committed with the order itself; `status_code` and `body` follow once the answer is final.
+    """
+
+    scope = models.CharField(max_length=100)
+    key = models.CharField(max_length=64)
+    request_hash = models.CharField(max_length=64)
+    order = models.ForeignKey(Order, null=True, on_delete=models.CASCADE, related_name="idempotency_keys")
+    status_code = models.PositiveSmallIntegerField(null=True)
+    body = models.JSONField(null=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="idempotency_once", fields=["scope", "key"]),
+            models.CheckConstraint(
+                name="idempotency_answer_is_whole",
+                condition=Q(status_code=None, body=None) | Q(status_code__isnull=False, body__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.scope}/{self.key}"

@@ -1,0 +1,1 @@
+"""Pictures and video: accepting a file, and the renditions made of it after the commit."""
