@@ -1,0 +1,95 @@
+"""What a visitor means to buy: SKUs and quantities in the session, and no row until checkout."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from django.contrib.sessions.backends.base import SessionBase
+
+from orders.models import Product
+from orders.pricing import MOST_OF_ONE
+
+_CART: Final = "cart"
+_TOKEN: Final = "cart_token"  # noqa: S105
+
+
+@dataclass(frozen=True, kw_only=True)
+class CartLine:
+    product: Product
+    quantity: int
+    total: int  # minor units
+    shortage: int | None  # what is left, when that is less than the quantity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cart:
+    lines: Sequence[CartLine]
+    subtotal: int  # minor units
+    currency: str
+    count: int
+
+    @property
+    def is_short(self) -> bool:
+        return any(line.shortage is not None for line in self.lines)
+
+
+def contents(session: SessionBase) -> Cart:
+    """The cart with today's prices and stock. Products no longer sold are left out."""
+    wanted: dict[str, int] = session.get(_CART, {})
+    found = Product.objects.active().filter(sku__in=wanted, stock__isnull=False).select_related("stock")
+    products = {product.sku: product for product in found}
+    lines = [_line(products[sku], quantity) for sku, quantity in wanted.items() if sku in products]
+    return Cart(
+        lines=lines,
+        subtotal=sum(line.total for line in lines),
+        currency=lines[0].product.currency if lines else "",
+        count=sum(line.quantity for line in lines),
+    )
+
+
+def _line(product: Product, quantity: int) -> CartLine:
+    left = product.stock.available
+    return CartLine(
+        product=product,
+        quantity=quantity,
+        total=product.price * quantity,
+        shortage=left if left < quantity else None,
+    )
+
+
+def count(session: SessionBase) -> int:
+    """How many things are in the cart, without asking the database (every page shows it)."""
+    return sum(session.get(_CART, {}).values())
+
+
+def add(session: SessionBase, *, sku: str, quantity: int) -> int:
+    """Put that many more into the cart. Returns how many are in it now, at most MOST_OF_ONE."""
+    return change(session, sku=sku, quantity=session.get(_CART, {}).get(sku, 0) + max(quantity, 1))
+
+
+def change(session: SessionBase, *, sku: str, quantity: int) -> int:
+    """Set how many of one product. Below one takes it out; the most is MOST_OF_ONE. Returns what it is now."""
+    quantity = max(0, min(quantity, MOST_OF_ONE))
+    wanted = dict(session.get(_CART, {}))
+    if quantity:
+        wanted[sku] = quantity
+    else:
+        wanted.pop(sku, None)
+    session[_CART] = wanted
+    token(session)  # now, not at the checkout: two tabs sent at once must already agree on it
+    return quantity
+
+
+def clear(session: SessionBase) -> None:
+    """Forget the cart, and its token with it: the next cart is another purchase."""
+    session.pop(_CART, None)
+    session.pop(_TOKEN, None)
+
+
+def token(session: SessionBase) -> str:
+    """The name of this cart, the same until it is cleared, so that two tabs cannot buy it twice."""
+    found: str | None = session.get(_TOKEN)
+    if found is None:
+        found = session[_TOKEN] = uuid.uuid4().hex
+    return found

@@ -1,0 +1,122 @@
+"""The one form of the shop: who, where to, how, and with which card."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+from babel import Locale
+from django import forms
+from django.conf import settings
+from django.utils.translation import get_language, to_locale
+from django.utils.translation import gettext_lazy as _
+
+from orders.pricing import SHIPPING_METHODS
+
+ADDRESS_FIELDS: Final = ("name", "line1", "line2", "postal_code", "city", "country")
+# CLDR lists these beside the countries: unions, test codes and the unknown.
+_NOT_COUNTRIES: Final = {"EU", "EZ", "QO", "UN", "XA", "XB", "ZZ"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialCard:
+    payment_method: str
+    name: str
+    words: str
+
+
+# Stripe's own test names work at Stripe too; the pm_bank ones only at the stand-in.
+STRIPE_CARDS: Final = (
+    TrialCard(payment_method="pm_card_visa", name=_("A card that works"), words=_("The bank says yes at once.")),
+    TrialCard(
+        payment_method="pm_card_chargeDeclined",
+        name=_("Declined"),
+        words=_("The bank says no. Nothing is charged, and the goods go back on the shelf."),
+    ),
+    TrialCard(
+        payment_method="pm_card_chargeDeclinedInsufficientFunds",
+        name=_("Not enough money"),
+        words=_("The bank says no, and why."),
+    ),
+)
+BANK_CARDS: Final = (
+    TrialCard(payment_method="pm_bank_slow", name=_("Slow bank"), words=_("The bank says yes, after three seconds.")),
+    TrialCard(
+        payment_method="pm_bank_timeout_before_charge",
+        name=_("No answer, not charged"),
+        words=_("The bank hangs up before taking money. The shop asks again until it knows."),
+    ),
+    TrialCard(
+        payment_method="pm_bank_timeout_after_charge",
+        name=_("No answer, but charged"),
+        words=_("The bank takes the money and never says so. The shop finds out, and charges once."),
+    ),
+    TrialCard(
+        payment_method="pm_bank_error_after_charge",
+        name=_("Error, but charged"),
+        words=_("The bank takes the money, then answers with an error. The shop finds out, and charges once."),
+    ),
+)
+
+
+def trial_cards() -> tuple[TrialCard, ...]:
+    """The cards a buyer may try here: none with a live Stripe key."""
+    if not settings.STRIPE_SECRET_KEY.startswith("sk_test_"):
+        return ()
+    return STRIPE_CARDS + BANK_CARDS if settings.LOCAL else STRIPE_CARDS
+
+
+@cache
+def countries(locale: str) -> tuple[tuple[str, str], ...]:
+    """Every country by its name in that language."""
+    territories = Locale.parse(locale).territories.items()
+    found = [(code, name) for code, name in territories if code.isalpha() and len(code) == 2]
+    return tuple(sorted((pair for pair in found if pair[0] not in _NOT_COUNTRIES), key=lambda pair: pair[1]))
+
+
+def _country_choices() -> list[tuple[str, str]]:
+    return [("", str(_("Choose a country"))), *countries(to_locale(get_language() or "en"))]
+
+
+def _text(label: Any, *, autocomplete: str, length: int, required: bool = True) -> forms.CharField:
+    attrs = {"autocomplete": autocomplete}
+    return forms.CharField(label=label, max_length=length, required=required, widget=forms.TextInput(attrs=attrs))
+
+
+class CheckoutForm(forms.Form):
+    use_required_attribute = True
+
+    email = forms.EmailField(
+        label=_("E-mail"),
+        help_text=_("For the confirmation and the link to your order."),
+        widget=forms.EmailInput(attrs={"autocomplete": "email"}),
+    )
+    name = _text(_("Name"), autocomplete="shipping name", length=100)
+    line1 = _text(_("Street and number"), autocomplete="shipping address-line1", length=100)
+    line2 = _text(_("Flat, floor, company"), autocomplete="shipping address-line2", length=100, required=False)
+    postal_code = _text(_("Postal code"), autocomplete="shipping postal-code", length=20)
+    city = _text(_("Town or city"), autocomplete="shipping address-level2", length=100)
+    country = forms.ChoiceField(
+        label=_("Country"),
+        choices=_country_choices,
+        widget=forms.Select(attrs={"autocomplete": "shipping country"}),
+    )
+    shipping_method = forms.ChoiceField(
+        label=_("Delivery"), choices=lambda: [(code, words[0]) for code, words in SHIPPING_METHODS.items()]
+    )
+    payment_method = forms.ChoiceField(
+        label=_("Card"), choices=lambda: [(card.payment_method, card.name) for card in trial_cards()]
+    )
+    # Made anew by each rendering: the same key twice is the same press of the button.
+    key = forms.UUIDField(widget=forms.HiddenInput)
+    # What the buyer saw; a price that has changed since is shown, never charged.
+    expected_total = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
+
+    def address(self) -> dict[str, str]:
+        return {name: self.cleaned_data[name] for name in ADDRESS_FIELDS}
+
+    def fingerprint(self) -> str:
+        """What the idempotency key was first used for."""
+        asked = {name: str(value) for name, value in self.cleaned_data.items() if name != "key"}
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()

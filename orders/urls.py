@@ -1,0 +1,19 @@
+from django.urls import path
+
+from orders.views import cart, checkout, order, shelf, theme
+
+app_name = "orders"
+
+urlpatterns = [
+    path("", shelf.catalogue, name="catalogue"),
+    path("products/<slug:slug>/", shelf.product, name="product"),
+    path("cart/", cart.cart, name="cart"),
+    path("cart/add/", cart.cart_add, name="cart_add"),
+    path("cart/change/", cart.cart_change, name="cart_change"),
+    path("checkout/", checkout.checkout, name="checkout"),
+    path("checkout/summary/", checkout.checkout_summary, name="checkout_summary"),
+    path("orders/<str:number>/", order.order, name="order"),
+    path("orders/<str:number>/progress/", order.order_progress, name="order_progress"),
+    path("orders/<str:number>/receipt/", order.receipt, name="receipt"),
+    path("theme/", theme.theme, name="theme"),
+]

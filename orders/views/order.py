@@ -1,0 +1,95 @@
+"""The order's page, for those who may see it, and its moving part."""
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET
+
+from notifications.models import Delivery
+from orders import links
+from orders.models import Order
+from orders.timeline import SideEffect, progress, side_effects
+from orders.views.http import whole_number
+
+STOP_POLLING: Final = 286  # htmx's own number for it
+ENDED: Final = {Delivery.State.DONE, Delivery.State.DEAD, Delivery.State.CANCELLED}
+BRISK, CALM = 1, 5  # seconds between two looks at an order
+BRISK_FOR: Final = 30  # seconds; what takes longer waits for somebody else's machine
+
+
+@never_cache
+@require_GET
+def order(request: HttpRequest, number: str) -> HttpResponse:
+    found = _visible_order(request, number)
+    facts = _live(request, found, since=int(time.time()), now=int(time.time()))
+    return render(request, "orders/order.html", facts | {"receipt_url": _beside(request, "receipt", number)})
+
+
+@never_cache
+@require_GET
+def order_progress(request: HttpRequest, number: str) -> HttpResponse:
+    """The moving part of the page: 204 while nothing is new, 286 when nothing will move any more."""
+    found = _visible_order(request, number)
+    since = whole_number(request.GET.get("since"))
+    facts = _live(request, found, since=since, now=int(time.time()))
+    if facts["settled"]:
+        return render(request, "orders/_progress.html", facts | {"swap": True}, status=STOP_POLLING)
+    if request.GET.get("seen") == facts["seen"]:
+        return HttpResponse(status=204)
+    return render(request, "orders/_progress.html", facts | {"swap": True})
+
+
+@never_cache
+@require_GET
+def receipt(request: HttpRequest, number: str) -> HttpResponse:
+    found = _visible_order(request, number)
+    return render(request, "orders/receipt.html", {"order": found, "order_url": _beside(request, "order", number)})
+
+
+def _visible_order(request: HttpRequest, number: str) -> Order:
+    """The order, for those who may see it; for all others there is no such page."""
+    found = get_object_or_404(Order.objects.prefetch_related("lines", "attempts"), number=number)
+    if not links.may_see(found, user=request.user, key=request.GET.get("key", "")):
+        raise Http404
+    return found
+
+
+def _live(request: HttpRequest, found: Order, *, since: int, now: int) -> dict[str, Any]:
+    steps, effects = progress(found), side_effects(found)
+    every = BRISK if now - since < BRISK_FOR else CALM
+    state = [found.status, found.payment_status, every]
+    state += [(step.name, step.state) for step in steps]
+    state += [(effect.handler, effect.state, effect.attempts, str(effect.next_attempt_at)) for effect in effects]
+    seen = hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
+    return {
+        "order": found,
+        "steps": steps,
+        "effects": effects,
+        "settled": _is_settled(found, effects),
+        "seen": seen,
+        "every": every,
+        "progress_url": _beside(request, "order_progress", found.number, since=since, seen=seen),
+    }
+
+
+def _is_settled(found: Order, effects: Sequence[SideEffect]) -> bool:
+    """Nothing that a buyer waits for will move any more by itself."""
+    if found.payment_status in {"pending", "checking", "requires_action"}:
+        return False
+    # What order.placed set off only watches over the payment, and that is known now.
+    return all(effect.state in ENDED for effect in effects if effect.event != "order.placed")
+
+
+def _beside(request: HttpRequest, name: str, number: str, **more: Any) -> str:
+    """Another page of the same order. A guest's key goes along."""
+    asked = ({"key": request.GET["key"]} if "key" in request.GET else {}) | more
+    path = reverse(f"orders:{name}", args=[number])
+    return f"{path}?{urlencode(asked)}" if asked else path
