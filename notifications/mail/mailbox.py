@@ -48,7 +48,7 @@ class Mailbox:
         self._folder = folder
         self._kept = {path.stem.rpartition("-")[2]: path for path in folder.glob("*.eml")}
 
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
         """Keep the letter, safely on disk, before the sender hears that it was accepted."""
         assert isinstance(envelope.content, bytes)
         stored = self.keep(envelope.content, sender=envelope.mail_from or "", to=envelope.rcpt_tos)

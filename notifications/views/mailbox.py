@@ -77,7 +77,7 @@ def letter(request: HttpRequest, name: str) -> HttpResponse:
 @require_safe
 @local_only
 @xframe_options_sameorigin
-def letter_html(request: HttpRequest, name: str) -> HttpResponse:
+def letter_html(_request: HttpRequest, name: str) -> HttpResponse:
     """The HTML part alone, locked in by its own policy, wherever it is opened."""
     html = mailbox.part(mailbox.read(_path(name)), "html")
     # Links leave the frame, which may show nothing but this letter.

@@ -1,0 +1,97 @@
+"""What must be true of the database before the shop opens: tables, demo data, and somebody who may log in.
+
+Imported by `up` after the settings are read.
+"""
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from django.core.management import call_command
+from django.db import connections
+from django.db.migrations.executor import MigrationExecutor
+
+from accounts import keys
+from accounts.models import ApiKey, User
+
+STAFF_EMAIL: Final = "staff@waybill.example"
+CUSTOMER_EMAIL: Final = "customer@waybill.example"
+CUSTOMER_SCOPES: Final = ["orders:read", "orders:write"]
+STAFF_SCOPES: Final = [
+    *CUSTOMER_SCOPES,
+    "refunds:write",
+    "uploads:write",
+    "events:read",
+    "deliveries:write",
+    "webhooks:write",
+    "customers:write",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Logins:
+    """What opens the doors of a local shop, in plain text."""
+
+    staff_email: str
+    staff_password: str
+    customer_key: str
+    staff_key: str
+
+
+def migrate() -> bool:
+    """Bring the tables up to date; False when they were. Asking costs a fraction of what the command does."""
+    executor = MigrationExecutor(connections["default"])
+    if not executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        return False
+    call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
+    return True
+
+
+def furnish(folder: Path, *, with_demo: bool) -> Logins:
+    """Load the demo data if wanted, make the logins, and leave no connection open."""
+    if with_demo:
+        call_command("demo", verbosity=0, skip_checks=True)
+    made = logins(folder)
+    connections.close_all()
+    return made
+
+
+def logins(folder: Path) -> Logins:
+    """A staff login that works and two fresh API keys, which replace those of the start before.
+
+    The password is made once and kept in `folder`; it is set again if it no longer fits.
+    """
+    password = _staff_password(folder)
+    staff = _staff(password)
+    customer = User.objects.filter(email=CUSTOMER_EMAIL).first() or User.objects.create_user(CUSTOMER_EMAIL)
+    return Logins(
+        staff_email=STAFF_EMAIL,
+        staff_password=password,
+        customer_key=_fresh_key(customer, "up customer", CUSTOMER_SCOPES),
+        staff_key=_fresh_key(staff, "up staff", STAFF_SCOPES),
+    )
+
+
+def _staff_password(folder: Path) -> str:
+    path = folder / "staff_password"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(9))
+    return path.read_text().strip()
+
+
+def _staff(password: str) -> User:
+    staff = User.objects.filter(email=STAFF_EMAIL).first()
+    if staff is None:
+        return User.objects.create_superuser(email=STAFF_EMAIL, password=password)
+    if not staff.check_password(password):
+        staff.set_password(password)
+        staff.save(update_fields=["password"])
+    return staff
+
+
+def _fresh_key(user: User, name: str, scopes: list[str]) -> str:
+    ApiKey.objects.filter(user=user, name=name).delete()
+    _, plain_text = keys.issue(user=user, name=name, scopes=scopes)
+    return plain_text

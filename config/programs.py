@@ -1,0 +1,60 @@
+"""The processes of a local shop, and the environment in which they find each other."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from config.env import BASE_DIR, env
+from config.ports import HOST
+from config.supervisor import Program
+
+WEB_OPTIONS: Final = {
+    "--worker-class": "gthread",
+    "--workers": "2",
+    "--threads": "16",
+    "--timeout": "30",
+    "--graceful-timeout": "2",
+}
+
+
+def set_environment(**addresses: str) -> None:
+    """Put these into the environment, for the settings of this process and of its children.
+
+    What somebody has given there stays, `NAME_FILE` included.
+    """
+    for name, address in addresses.items():
+        os.environ[name] = env.str(name, "") or address
+        os.environ.pop(f"{name}_FILE", None)  # read above; from here on the value itself counts
+
+
+def database_url(folder: Path) -> str:
+    given: str = env.str("DATABASE_URL", "")
+    return given or f"sqlite:///{quote(str(folder))}/waybill.sqlite3"
+
+
+def web(*, fd: int) -> Program:
+    """Gunicorn on a socket that the supervisor holds: while it restarts, buyers wait and are not refused."""
+    options = [word for option in WEB_OPTIONS.items() for word in option]
+    argv = [sys.executable, "-m", "gunicorn", "config.wsgi", "--bind", f"fd://{fd}", "--no-control-socket", "--preload"]
+    return Program(name="web", argv=[*argv, *options], pass_fds=[fd])
+
+
+def command(name: str) -> Program:
+    """A process of ours that is a command: relay, worker."""
+    return Program(name=name, argv=[sys.executable, str(BASE_DIR / "manage.py"), name])
+
+
+def bank(*, port: int, folder: Path) -> Program:
+    argv = [sys.executable, "-m", "orders.gateways.bank", "--port", str(port), "--ledger", str(folder / "bank.jsonl")]
+    return Program(name="bank", argv=argv, serves=True)
+
+
+def smtp(*, port: int, folder: Path) -> Program:
+    argv = [sys.executable, "-m", "notifications.mail.mailbox", "--port", str(port)]
+    return Program(name="smtp", argv=[*argv, "--folder", str(folder / "mailbox")], serves=True)
+
+
+def url(port: int) -> str:
+    return f"http://{HOST}:{port}"
