@@ -1,33 +1,77 @@
-"""How a program says who it is: `Authorization: Bearer wb_…`."""
+"""How a program registers customers."""
 
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from rest_framework.authentication import BaseAuthentication, get_authorization_header
-from rest_framework.exceptions import AuthenticationFailed
+from typing import Any
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework import serializers
 from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
-from accounts import keys
-from accounts.models import ApiKey, User
-from notifications import correlation
-
-
-class ApiKeyAuthentication(BaseAuthentication):
-    def authenticate(self, request: Request) -> tuple[User, ApiKey] | None:
-        scheme, _, plain = get_authorization_header(request).decode("latin-1").partition(" ")
-        if scheme.lower() != "bearer":
-            return None
-        key = keys.recognise(plain=plain.strip())
-        if key is None:
-            raise AuthenticationFailed("This API key is unknown or has been revoked.")
-        correlation.act_as(f"key:{key.pk}")
-        return key.user, key
-
-    def authenticate_header(self, request: Request) -> str:
-        return 'Bearer realm="Waybill"'
+from accounts.models import User
+from accounts.registration import AlreadyRegistered, sign_up
+from notifications.api.problems import refusals
+from notifications.api.reading import Flag, Text
+from notifications.api.scopes import HasScope
 
 
-class ApiKeyScheme(OpenApiAuthenticationExtension):
-    target_class = ApiKeyAuthentication
-    name = "apiKey"
+class EmailText(Text, serializers.EmailField):
+    """An e-mail address, and a string before that."""
 
-    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
-        return {"type": "http", "scheme": "bearer", "bearerFormat": "wb_…"}
+
+class RegistrationShape(serializers.Serializer[Any]):
+    email = EmailText(max_length=254)
+    password = Text(max_length=256, trim_whitespace=False, style={"input_type": "password"})
+    name = Text(max_length=120, required=False, default="", allow_blank=True)
+    newsletter = Flag(required=False, default=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        try:
+            validate_password(attrs["password"], User(email=attrs["email"], name=attrs["name"]))
+        except ValidationError as error:
+            raise serializers.ValidationError({"password": error.messages}) from error
+        return attrs
+
+
+class RegistrationAnswerShape(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(choices=["accepted"])
+    detail = serializers.CharField()
+
+
+ACCEPTED = {"status": "accepted", "detail": "If the address is new here, the account exists now."}
+
+
+class Accounts(APIView):
+    permission_classes = [HasScope]
+    scopes = {"POST": "customers:write"}
+
+    @extend_schema(
+        operation_id="register_customer",
+        summary="Register a customer",
+        description="The answer is the same whether or not somebody has this address already.",
+        request=RegistrationShape,
+        responses={202: RegistrationAnswerShape, **refusals(400, 401, 403, 406, 413, 415)},
+        examples=[
+            OpenApiExample(
+                "A new customer",
+                value={
+                    "email": "ada@example.org",
+                    "password": "correct horse battery staple",
+                    "name": "Ada Lovelace",
+                    "newsletter": True,
+                },
+                request_only=True,
+            ),
+            OpenApiExample("Always", value=ACCEPTED, response_only=True, status_codes=["202"]),
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        asked = RegistrationShape(data=request.data)
+        asked.is_valid(raise_exception=True)
+        try:
+            sign_up(**asked.validated_data)
+        except AlreadyRegistered:
+            pass  # a stranger must not learn who is a customer here
+        return Response(ACCEPTED, status=202)
