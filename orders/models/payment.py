@@ -35,6 +35,7 @@ class PaymentAttempt(models.Model):
     gateway_id = models.CharField(max_length=100, null=True, unique=True)
     code = models.CharField(max_length=60, blank=True, help_text="Why the bank said no.")
     message = models.CharField(max_length=300, blank=True)
+    action_url = models.URLField(max_length=500, blank=True, help_text="Where the buyer approves the payment.")
     started_at = models.DateTimeField(default=timezone.now)
     finished_at = models.DateTimeField(null=True)
 

@@ -1,0 +1,146 @@
+"""place_order: from a full cart to a paid order, in two short transactions with the gateway between them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import IntegrityError, transaction
+
+from notifications import correlation
+from notifications.pipeline.events import publish
+from orders import idempotency, inventory, status
+from orders.events import OrderPlaced
+from orders.gateways import stripe
+from orders.idempotency import AlreadyAnswered, AlreadyPlaced, Key, KeyInProgress, KeyReused
+from orders.inventory import OutOfStock, Shortage
+from orders.models import Order, OrderLine, PaymentAttempt
+from orders.payments import charge_of, settle
+from orders.pricing import FieldError, InvalidOrder, Item, Quote, quote
+
+__all__ = [
+    "AlreadyAnswered",
+    "AlreadyPlaced",
+    "Buyer",
+    "Declined",
+    "FieldError",
+    "InvalidOrder",
+    "Item",
+    "Key",
+    "KeyInProgress",
+    "KeyReused",
+    "OutOfStock",
+    "Shortage",
+    "place_order",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Buyer:
+    email: str
+    shipping_address: dict[str, str]
+    user_id: int | None = None
+
+
+class Declined(Exception):  # noqa: N818
+    """The bank said no. The order is kept as declined, its stock is free, nothing was charged."""
+
+    def __init__(self, order: Order, *, code: str, message: str) -> None:
+        super().__init__(message)
+        self.order, self.code, self.message = order, code, message
+
+
+def place_order(
+    *,
+    items: Sequence[Item],
+    buyer: Buyer,
+    payment_method: str,
+    shipping_method: str = "standard",
+    key: Key | None = None,
+    cart_token: str | None = None,
+) -> Order:
+    """Sell `items` to `buyer` and take the money.
+
+    Returns the order: `paid`, or `placed` when the bank has not told us the outcome (it is found out
+    afterwards; the buyer must read "we are checking", never "failed"). Raises InvalidOrder, OutOfStock
+    (nothing stored, nothing charged), Declined (nothing charged), or, when `key` or `cart_token` was
+    here before, KeyReused, KeyInProgress, AlreadyAnswered or AlreadyPlaced.
+
+    Killed at any point, the order is found and finished by the delayed handler of `order.placed`.
+    """
+    _refuse_if_seen(key, cart_token)
+    priced = quote(items, shipping_method)
+    try:
+        attempt = _place(priced, buyer, payment_method, shipping_method, key, cart_token)
+    except IntegrityError:
+        _refuse_if_seen(key, cart_token)  # the same request, or the cart's other tab, was first
+        raise
+    order = settle(attempt_id=attempt.pk, outcome=stripe.charge(charge_of(attempt)))
+    if order.status == Order.Status.DECLINED:
+        attempt.refresh_from_db()
+        raise Declined(order, code=attempt.code, message=attempt.message)
+    return order
+
+
+def _refuse_if_seen(key: Key | None, cart_token: str | None) -> None:
+    if key is not None:
+        idempotency.refuse_if_seen(key)
+    if cart_token is not None:
+        over = (Order.Status.DECLINED, Order.Status.EXPIRED, Order.Status.CANCELLED)
+        bought = Order.objects.filter(cart_token=cart_token).exclude(status__in=over).first()
+        if bought is not None:
+            raise AlreadyPlaced(bought)
+
+
+def _place(
+    priced: Quote,
+    buyer: Buyer,
+    payment_method: str,
+    shipping_method: str,
+    key: Key | None,
+    cart_token: str | None,
+) -> PaymentAttempt:
+    """T1: order, lines, holds, payment attempt, key and event, all or none."""
+    with transaction.atomic(durable=True):
+        order = _write_order(priced, buyer, shipping_method, cart_token)
+        if key is not None:
+            idempotency.claim(key=key, order=order)
+        attempt = PaymentAttempt.objects.create(
+            order=order, amount=order.total, currency=order.currency, payment_method=payment_method
+        )
+        # Last of the writes: the row of a popular product stays locked for as short as can be.
+        inventory.hold(order=order, lines=priced.lines)
+        publish(
+            OrderPlaced(order_id=order.pk, attempt_id=str(attempt.pk), total=order.total, currency=order.currency),
+            about=order,
+        )
+    return attempt
+
+
+def _write_order(priced: Quote, buyer: Buyer, shipping_method: str, cart_token: str | None) -> Order:
+    order = Order.objects.create(
+        user_id=buyer.user_id,
+        email=buyer.email,
+        currency=priced.currency,
+        subtotal=priced.subtotal,
+        shipping=priced.shipping,
+        tax=priced.tax,
+        discount=priced.discount,
+        total=priced.total,
+        shipping_method=shipping_method,
+        shipping_address=buyer.shipping_address,
+        cart_token=cart_token,
+        correlation_id=correlation.correlation_id(),
+    )
+    OrderLine.objects.bulk_create(
+        OrderLine(
+            order=order,
+            product=line.product,
+            sku=line.product.sku,
+            name=line.product.name,
+            unit_price=line.product.price,
+            quantity=line.quantity,
+            total=line.total,
+        )
+        for line in priced.lines
+    )
+    status.start(order)
+    return order

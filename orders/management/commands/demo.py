@@ -1,0 +1,87 @@
+"""A shop to look at: products, and orders that went through the real checkout."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from orders import inventory
+from orders.checkout import AlreadyAnswered, AlreadyPlaced, Buyer, Declined, Item, Key, KeyInProgress, place_order
+from orders.idempotency import remember
+from orders.models import Product, Stock
+
+# sku, name, price in cents, units, illustration, description
+PRODUCTS = (
+    ("MUG-RED", "Red enamel mug", 1490, 5000, "mug-red", "Holds 400 ml of tea and survives the dishwasher, the campfire and the office."),
+    ("MUG-BLUE", "Blue enamel mug", 1490, 240, "mug-blue", "The red one's quieter sibling. Same steel, same 400 ml, same habit of outliving desks."),
+    ("PRINT-A3", "Harbour print, A3", 2900, 50, "print-a3", "Cranes at dawn in four colours on heavy uncoated paper. Numbered by hand."),
+    ("LAST-ONE", "The last lamp", 8900, 1, "last-one", "A brass desk lamp from a closed workshop. There is exactly one, and it will be sold exactly once."),
+    ("TOTE-NAT", "Canvas tote", 1900, 320, "tote", "Heavy canvas, long handles, a pocket for the keys. Carries a week of groceries."),
+    ("NOTE-DOT", "Dotted notebook", 1250, 410, "notebook", "160 pages that lie flat, with numbered corners and a ribbon."),
+    ("PEN-BRASS", "Brass pen", 3400, 85, "pen", "Turned from one bar of brass. Takes any standard refill and gets better with the years."),
+    ("CAP-WOOL", "Wool cap", 2700, 140, "cap", "Boiled wool with a short brim, for docks in November."),
+    ("STICK-SET", "Sticker set", 450, 900, "sticker", "Twelve routing labels for laptops, bicycles and lunch boxes."),
+    ("PUZZLE-MAP", "Sea chart puzzle", 3200, 64, "puzzle", "1000 pieces of coastline, soundings and one well-hidden lighthouse."),
+    ("CANDLE-TAR", "Tar and cedar candle", 2200, 3, "candle", "Smells of boat sheds. Burns for forty hours."),
+    ("TUBE-A3", "Poster tube", 790, 260, "poster-tube", "Stiff kraft tube for prints up to A3, with two caps that stay on."),
+    ("SOCKS-MER", "Merino socks", 1600, 0, "socks", "Knitted thick at heel and toe. Sold out more often than not."),
+    ("BOTTLE-ST", "Steel bottle", 2600, 175, "bottle", "Keeps 700 ml hot through a night watch."),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class DemoOrder:
+    name: str
+    sku: str
+    quantity: int
+    card: str
+
+
+ORDERS = (
+    DemoOrder("Ada Okafor", "TOTE-NAT", 2, "pm_card_visa"),
+    DemoOrder("Ben Lindqvist", "PEN-BRASS", 1, "pm_card_visa"),
+    DemoOrder("Cleo Marchetti", "PUZZLE-MAP", 1, "pm_card_chargeDeclined"),
+    DemoOrder("Dov Haruna", "NOTE-DOT", 3, "pm_bank_error_after_charge"),
+)
+
+
+class Command(BaseCommand):
+    help = "Add the demo products and orders that are not there yet."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        for facts in PRODUCTS:
+            _add_product(*facts)
+        for number, order in enumerate(ORDERS, start=1):
+            _place(f"demo-{number}", order)
+        self.stdout.write(f"{len(PRODUCTS)} products and {len(ORDERS)} orders are there.")
+
+
+def _add_product(sku: str, name: str, price: int, units: int, art: str, description: str) -> None:
+    facts = {"slug": sku.lower(), "name": name, "price": price, "art": art, "description": description}
+    product, _ = Product.objects.get_or_create(sku=sku, defaults=facts)
+    if not Stock.objects.filter(product=product).exists():
+        inventory.set_on_hand(product=product, on_hand=units, note="demo")
+
+
+def _place(name: str, order: DemoOrder) -> None:
+    key = Key(scope="demo", key=name, request_hash="demo")
+    email = f"{order.name.split()[0].lower()}@example.com"
+    address = {
+        "name": order.name,
+        "line1": "Kaistraße 7",
+        "line2": "",
+        "postal_code": "20457",
+        "city": "Hamburg",
+        "country": "DE",
+    }
+    try:
+        place_order(
+            items=[Item(sku=order.sku, quantity=order.quantity)],
+            buyer=Buyer(email=email, shipping_address=address),
+            payment_method=order.card,
+            key=key,
+        )
+    except Declined as refusal:
+        remember(key=key, status=402, body={}, order=refusal.order)
+    except (AlreadyPlaced, AlreadyAnswered, KeyInProgress):
+        pass  # it is there

@@ -1,0 +1,59 @@
+"""Finish what a crash or a silent bank has left: ask the gateway by key until it tells, then settle."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from django.utils import timezone
+
+from orders.gateways import stripe
+from orders.gateways.base import Outcome, Status
+from orders.models import PaymentAttempt
+from orders.payments import charge_of, settle
+
+# Within this time the buyer is taken to be waiting, and a charge that never arrived is sent again;
+# later nobody expects to be charged any more, and the payment is called off at the gateway.
+PATIENCE = timedelta(minutes=2)
+LONGEST_WAIT = 60.0  # seconds between two questions
+
+NOBODY_KNOWS = Outcome(status=Status.UNKNOWN, gateway_id=None, amount=None, currency=None)
+
+
+def abandon(*, attempt_id: UUID) -> None:
+    """The process that was asking the bank has not come back: from now on, the outcome is unknown."""
+    attempt = PaymentAttempt.objects.get(pk=attempt_id)
+    if attempt.state == PaymentAttempt.State.IN_FLIGHT:
+        settle(attempt_id=attempt_id, outcome=NOBODY_KNOWS)
+
+
+def ask_gateway(*, attempt_id: UUID) -> float | None:
+    """Learn the truth about an open attempt and settle it.
+
+    Returns None when it has its end, or after how many seconds to ask again. Never charges twice: the
+    gateway is asked by the attempt's own key, and a charge is sent again only under that key.
+    """
+    attempt = PaymentAttempt.objects.select_related("order").get(pk=attempt_id)
+    if attempt.state not in PaymentAttempt.OPEN:
+        return None
+    settle(attempt_id=attempt_id, outcome=_truth(attempt))
+    attempt.refresh_from_db()
+    return _next_question(attempt) if attempt.state in PaymentAttempt.OPEN else None
+
+
+def _truth(attempt: PaymentAttempt) -> Outcome:
+    charge = charge_of(attempt)
+    outcome = stripe.find(charge, gateway_id=attempt.gateway_id)
+    uncharged = outcome.status in (Status.NOT_CHARGED, Status.REQUIRES_ACTION)
+    if uncharged and _age(attempt) > PATIENCE:
+        return stripe.cancel(charge, gateway_id=attempt.gateway_id)
+    if outcome.status is Status.NOT_CHARGED:
+        return stripe.charge(charge)
+    return outcome
+
+
+def _age(attempt: PaymentAttempt) -> timedelta:
+    return timezone.now() - attempt.started_at
+
+
+def _next_question(attempt: PaymentAttempt) -> float:
+    """A quarter of the attempt's age: 1 s at first, a minute in the end."""
+    return min(max(_age(attempt).total_seconds() / 4, 1.0), LONGEST_WAIT)
