@@ -4,6 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from babel import Locale
 from babel.dates import format_datetime, format_time, format_timedelta
 from django import template
 from django.utils import timezone
@@ -27,6 +28,12 @@ def money(amount: int, currency: str) -> str:
     """Minor units in words a person reads: 1250 and "EUR" are €12.50."""
     unit = get_currency(currency).sub_unit
     return format_money(Money(Decimal(amount) / unit, currency), locale=_locale())
+
+
+@register.filter
+def country(code: str) -> str:
+    """The name of a country by its two letters; the letters themselves where nobody knows them."""
+    return Locale.parse(_locale()).territories.get(code.upper(), code)
 
 
 @register.filter

@@ -72,7 +72,7 @@ def _live(request: HttpRequest, found: Order, *, since: int, now: int) -> dict[s
     return {
         "order": found,
         "steps": steps,
-        "effects": effects,
+        "effects": [effect for effect in effects if effect.words],
         "settled": _is_settled(found, effects),
         "seen": seen,
         "every": every,
