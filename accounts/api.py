@@ -1,5 +1,6 @@
 """How a program registers customers."""
 
+from contextlib import suppress
 from typing import Any
 
 from django.contrib.auth.password_validation import validate_password
@@ -13,18 +14,14 @@ from rest_framework.views import APIView
 from accounts.models import User
 from accounts.registration import AlreadyRegistered, sign_up
 from notifications.api.problems import refusals
-from notifications.api.reading import Flag, Text
+from notifications.api.reading import EmailLine, Flag, Line, Text
 from notifications.api.scopes import HasScope
 
 
-class EmailText(Text, serializers.EmailField):
-    """An e-mail address, and a string before that."""
-
-
-class RegistrationShape(serializers.Serializer[Any]):
-    email = EmailText(max_length=254)
+class RegistrationSerializer(serializers.Serializer[Any]):
+    email = EmailLine(max_length=254)
     password = Text(max_length=256, trim_whitespace=False, style={"input_type": "password"})
-    name = Text(max_length=120, required=False, default="", allow_blank=True)
+    name = Line(max_length=120, required=False, default="", allow_blank=True)
     newsletter = Flag(required=False, default=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -35,7 +32,7 @@ class RegistrationShape(serializers.Serializer[Any]):
         return attrs
 
 
-class RegistrationAnswerShape(serializers.Serializer[Any]):
+class RegistrationAnswerSerializer(serializers.Serializer[Any]):
     status = serializers.ChoiceField(choices=["accepted"])
     detail = serializers.CharField()
 
@@ -51,8 +48,8 @@ class Accounts(APIView):
         operation_id="register_customer",
         summary="Register a customer",
         description="The answer is the same whether or not somebody has this address already.",
-        request=RegistrationShape,
-        responses={202: RegistrationAnswerShape, **refusals(400, 401, 403, 406, 413, 415)},
+        request=RegistrationSerializer,
+        responses={202: RegistrationAnswerSerializer, **refusals(400, 401, 403, 406, 413, 415)},
         examples=[
             OpenApiExample(
                 "A new customer",
@@ -68,10 +65,8 @@ class Accounts(APIView):
         ],
     )
     def post(self, request: Request) -> Response:
-        asked = RegistrationShape(data=request.data)
+        asked = RegistrationSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
-        try:
+        with suppress(AlreadyRegistered):  # nobody learns from us who is a customer here
             sign_up(**asked.validated_data)
-        except AlreadyRegistered:
-            pass  # a stranger must not learn who is a customer here
         return Response(ACCEPTED, status=202)

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from notifications.api.problems import nothing_here
 from notifications.views import probes
 
 urlpatterns = [
@@ -13,6 +14,14 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(), name="docs"),
+    path("api/v1/", include("config.api_urls")),
+    path("api/", nothing_here),
+    path("api/<path:rest>", nothing_here),
     path("healthz", probes.alive, name="healthz"),
     path("readyz", probes.ready, name="readyz"),
 ]
+
+handler400 = "config.errors.bad_request"
+handler403 = "config.errors.permission_denied"
+handler404 = "config.errors.not_found"
+handler500 = "config.errors.server_error"

@@ -5,6 +5,7 @@ token, so a process that was given up for dead, and is not, finds zero rows and 
 """
 
 import traceback
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -199,6 +200,19 @@ def retry_now(*, delivery: Delivery, by: str) -> None:
         crashes=0,
         max_attempts=max(delivery.max_attempts, delivery.attempt + 5),
     )
+
+
+def retry_all(*, deliveries: Iterable[Delivery], by: str) -> int:
+    """Retry each of them as `retry_now` does. Returns how many: those that no longer wait are passed over."""
+    return sum(_retried(delivery, by) for delivery in deliveries)
+
+
+def _retried(delivery: Delivery, by: str) -> bool:
+    try:
+        retry_now(delivery=delivery, by=by)
+    except NotWaiting:
+        return False
+    return True
 
 
 def discard(*, delivery: Delivery, by: str, reason: str) -> None:

@@ -1,0 +1,26 @@
+"""What happens when somebody has signed up. Each handler stands alone: one failing holds up no other."""
+
+from django.conf import settings
+
+from accounts.events import UserRegistered
+from accounts.models import MailingListEntry, Profile, User
+from notifications.mail.letters import queue_letter
+from notifications.pipeline.events import subscribe
+
+
+@subscribe(UserRegistered, queue="mail")
+def email_welcome(event: UserRegistered) -> None:
+    user = User.objects.get(pk=event.user_id)
+    context = {"user": user, "shop_url": settings.SITE_URL}
+    queue_letter(once=f"welcome:{user.pk}", template="accounts/welcome", to=user.email, context=context, about=user)
+
+
+@subscribe(UserRegistered)
+def make_profile(event: UserRegistered) -> None:
+    user = User.objects.get(pk=event.user_id)
+    Profile.objects.get_or_create(user=user, defaults={"display_name": user.name})
+
+
+@subscribe(UserRegistered)
+def enter_mailing_list(event: UserRegistered) -> None:
+    MailingListEntry.objects.get_or_create(user_id=event.user_id, defaults={"wants_newsletter": event.newsletter})

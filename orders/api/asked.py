@@ -1,0 +1,97 @@
+"""What a program may ask of the shop."""
+
+import hashlib
+import json
+import re
+from typing import Any, Final
+
+from rest_framework import serializers
+from rest_framework.request import Request
+
+from notifications.api.reading import EmailLine, Line, Whole
+from orders.checkout import Key
+from orders.forms import countries
+from orders.models import Order
+from orders.pricing import MOST_LINES, MOST_OF_ONE, SHIPPING_METHODS
+
+KEY_HEADER: Final = "Idempotency-Key"
+_KEY: Final = re.compile(r"[\x20-\x7e]{1,64}")
+
+
+class NewItemSerializer(serializers.Serializer[Any]):
+    sku = Line(max_length=40)
+    quantity = Whole(min_value=1, max_value=MOST_OF_ONE)
+
+
+class AddressSerializer(serializers.Serializer[Any]):
+    name = Line(max_length=100)
+    line1 = Line(max_length=100)
+    line2 = Line(max_length=100, required=False, default="", allow_blank=True, allow_null=True)
+    postal_code = Line(max_length=20)
+    city = Line(max_length=100)
+    country = Line(min_length=2, max_length=2, help_text="ISO 3166-1 alpha-2, as `NL`.")
+
+    def validate_line2(self, text: str | None) -> str:
+        return text or ""
+
+    def validate_country(self, code: str) -> str:
+        if code.upper() not in dict(countries("en")):
+            raise serializers.ValidationError(f"{code!r} is not the ISO 3166-1 alpha-2 code of a country.")
+        return code.upper()
+
+
+class NewOrderSerializer(serializers.Serializer[Any]):
+    """What to buy. Prices, totals and states are ours to say: anything else in the body is ignored."""
+
+    email = EmailLine(max_length=254)
+    items = NewItemSerializer(many=True, allow_empty=False, max_length=MOST_LINES)  # type: ignore[call-arg]
+    shipping_address = AddressSerializer()
+    shipping_method = serializers.ChoiceField(choices=list(SHIPPING_METHODS), required=False, default="standard")
+    voucher = Line(max_length=40, required=False, default="", allow_blank=True, allow_null=True)
+    payment_method = Line(max_length=100, help_text="A payment method of the payment service, as `pm_card_visa`.")
+
+    def validate_voucher(self, code: str | None) -> str:
+        if code:
+            raise serializers.ValidationError(f"There is no voucher {code!r}.")
+        return ""
+
+    def validate_payment_method(self, name: str) -> str:
+        # A card's own number must never get as far as a log or a row.
+        if not re.fullmatch(r"pm_\w+", name, re.ASCII):
+            raise serializers.ValidationError("Must be the id of a payment method, as `pm_card_visa`.")
+        return name
+
+
+class OrderFilter(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(choices=Order.Status.choices, required=False)
+    email = EmailLine(max_length=254, required=False)
+    created_after = serializers.DateTimeField(required=False, help_text="Placed later than this moment.")
+
+    def conditions(self) -> dict[str, Any]:
+        """The filter in the words of the database."""
+        columns = {"status": "status", "email": "email__iexact", "created_after": "placed_at__gt"}
+        return {columns[name]: value for name, value in self.validated_data.items()}
+
+
+def order_asked(request: Request) -> tuple[dict[str, Any], Key]:
+    """The order in the request's body, checked, and its idempotency key. Raises ValidationError."""
+    name = _key_name(request)
+    asked = NewOrderSerializer(data=request.data)
+    asked.is_valid(raise_exception=True)
+    # The user's, not the API key's: who replaces a key may still repeat a request without being charged twice.
+    return asked.validated_data, Key(
+        scope=f"user:{request.user.pk}", key=name, request_hash=_fingerprint(asked.validated_data)
+    )
+
+
+def _key_name(request: Request) -> str:
+    name = request.headers.get(KEY_HEADER, "")
+    if not _KEY.fullmatch(name):
+        raise serializers.ValidationError(
+            {KEY_HEADER: f"The header {KEY_HEADER} must be given, with 1 to 64 printable ASCII characters."}
+        )
+    return name
+
+
+def _fingerprint(asked: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(asked, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -1,0 +1,153 @@
+"""How the shop's nouns look to programs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.urls import reverse
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from notifications.models import Delivery
+from orders import links
+from orders.models import Order, Product
+from orders.timeline import side_effects_of
+
+PAYMENT_STATUSES = ["pending", "checking", "requires_action", "paid", "declined", "expired"]
+
+
+class MoneySerializer(serializers.Serializer[Any]):
+    amount = serializers.IntegerField(min_value=0, help_text="In minor units: 1290 is 12.90.")
+    currency = serializers.CharField(min_length=3, max_length=3)
+
+
+@extend_schema_field(MoneySerializer)
+class MoneyOf(serializers.Field[Any, Any, dict[str, Any], Any]):
+    """An amount of a row, with the row's currency."""
+
+    def __init__(self, column: str, **options: Any) -> None:
+        super().__init__(source="*", read_only=True, **options)
+        self._column = column
+
+    def to_representation(self, row: Any) -> dict[str, Any]:
+        return {"amount": getattr(row, self._column), "currency": self._currency(row)}
+
+    def _currency(self, row: Any) -> str:
+        currency: str = row.currency if hasattr(row, "currency") else row.order.currency
+        return currency
+
+
+class ProductSerializer(serializers.Serializer[Any]):
+    sku = serializers.CharField()
+    name = serializers.CharField()
+    description = serializers.CharField(allow_blank=True)
+    price = MoneyOf("price")
+    available = serializers.IntegerField(source="stock.available", min_value=0)
+    url = serializers.SerializerMethodField(help_text="Its page in the shop.")
+
+    def get_url(self, product: Product) -> str:
+        return _absolute(product.get_absolute_url())
+
+
+class LineSerializer(serializers.Serializer[Any]):
+    sku = serializers.CharField()
+    name = serializers.CharField()
+    quantity = serializers.IntegerField(min_value=1)
+    unit_price = MoneyOf("unit_price")
+    total = MoneyOf("total")
+
+
+class SideEffectSerializer(serializers.Serializer[Any]):
+    """Something that happens after the order, by itself, and may still be under way."""
+
+    handler = serializers.CharField()
+    event = serializers.CharField()
+    state = serializers.ChoiceField(choices=Delivery.State.choices)
+    attempts = serializers.IntegerField(min_value=0)
+    next_attempt_at = serializers.DateTimeField(allow_null=True)
+    last_error = serializers.CharField(allow_blank=True)
+
+
+class LinksSerializer(serializers.Serializer[Any]):
+    self = serializers.URLField()
+    timeline = serializers.URLField()
+    page = serializers.URLField(help_text="The order's page for the buyer. It opens without a login: keep it private.")
+
+
+class NextActionSerializer(serializers.Serializer[Any]):
+    type = serializers.ChoiceField(choices=["redirect"])
+    url = serializers.URLField(help_text="Where the buyer approves the payment.")
+
+
+class OrderSerializer(serializers.Serializer[Any]):
+    number = serializers.CharField()
+    status = serializers.ChoiceField(choices=Order.Status.choices)
+    payment_status = serializers.ChoiceField(choices=PAYMENT_STATUSES)
+    next_action = serializers.SerializerMethodField(help_text="What the buyer must do; null when there is nothing.")
+    email = serializers.EmailField()
+    lines = LineSerializer(many=True)
+    subtotal = MoneyOf("subtotal")
+    shipping = MoneyOf("shipping")
+    tax = MoneyOf("tax")
+    discount = MoneyOf("discount")
+    total = MoneyOf("total")
+    shipping_method = serializers.CharField()
+    shipping_address = serializers.DictField(child=serializers.CharField(allow_blank=True))
+    created_at = serializers.DateTimeField(source="placed_at")
+    paid_at = serializers.DateTimeField(allow_null=True)
+    correlation_id = serializers.CharField()
+    links = serializers.SerializerMethodField()
+    side_effects = serializers.SerializerMethodField()
+
+    @extend_schema_field(NextActionSerializer(allow_null=True))
+    def get_next_action(self, order: Order) -> dict[str, str] | None:
+        attempt = order.last_attempt
+        if attempt is None or attempt.state != attempt.State.REQUIRES_ACTION or not attempt.action_url:
+            return None
+        return {"type": "redirect", "url": attempt.action_url}
+
+    @extend_schema_field(LinksSerializer)
+    def get_links(self, order: Order) -> dict[str, str]:
+        return {
+            "self": _absolute(reverse("api:order", args=[order.number])),
+            "timeline": _absolute(reverse("api:order_timeline", args=[order.number])),
+            "page": links.guest_link(order),
+        }
+
+    @extend_schema_field(SideEffectSerializer(many=True))
+    def get_side_effects(self, order: Order) -> Any:
+        return SideEffectSerializer(self.context["side_effects"][order.pk], many=True).data
+
+
+class EntrySerializer(serializers.Serializer[Any]):
+    """One line of an order's timeline."""
+
+    at = serializers.DateTimeField()
+    kind = serializers.ChoiceField(choices=["event", "delivery", "mail", "payment", "stock", "status", "staff"])
+    title = serializers.CharField()
+    detail = serializers.CharField(allow_blank=True)
+    state = serializers.CharField()
+    actor = serializers.CharField()
+    correlation_id = serializers.CharField()
+    ref = serializers.CharField()
+
+
+class TimelineSerializer(serializers.Serializer[Any]):
+    results = EntrySerializer(many=True)
+
+
+class ShortageSerializer(serializers.Serializer[Any]):
+    sku = serializers.CharField()
+    wanted = serializers.IntegerField()
+    available = serializers.IntegerField(min_value=0)
+
+
+def order_bodies(orders: Sequence[Order]) -> list[dict[str, Any]]:
+    """The orders as plain JSON values: four queries however many there are."""
+    context = {"side_effects": side_effects_of(orders)}
+    return [dict(body) for body in OrderSerializer(orders, many=True, context=context).data]
+
+
+def _absolute(path: str) -> str:
+    # From the settings, never from the request: a Host header must not choose where our links lead.
+    return settings.SITE_URL.rstrip("/") + path
