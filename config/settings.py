@@ -13,6 +13,7 @@ from csp.constants import NONCE, NONE, SELF
 from environ import Env
 
 from config.env import BASE_DIR, data_dir, env, local_secret_key, required, running_shop
+from config.staff import UNFOLD as UNFOLD
 
 WAYBILL_DATA: Path = data_dir()
 _up = running_shop(WAYBILL_DATA)
@@ -64,6 +65,7 @@ MIDDLEWARE = [
     "django_structlog.middlewares.RequestMiddleware",
     "notifications.correlation.CorrelationMiddleware",
     "csp.middleware.CSPMiddleware",
+    "config.policy.StaffPagesPolicy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -91,6 +93,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "csp.context_processors.nonce",
                 "config.context.shop",
+                "notifications.context.staff_warnings",
             ],
         },
     },
@@ -310,9 +313,3 @@ structlog.configure(
     cache_logger_on_first_use=True,
 )
 DJANGO_STRUCTLOG_CELERY_ENABLED = False  # a delivery binds its own event's ids
-
-UNFOLD = {
-    "SITE_TITLE": "Waybill",
-    "SITE_HEADER": "Waybill",
-    "SITE_URL": "/",
-}

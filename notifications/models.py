@@ -1,6 +1,7 @@
 """The nouns of this app, gathered where Django looks for them."""
 
 from notifications.mail.models import Letter
+from notifications.pipeline.failures import Failure
 from notifications.pipeline.models import Attempt, Delivery, Event, Queue, Worker
 
-__all__ = ["Attempt", "Delivery", "Event", "Letter", "Queue", "Worker"]
+__all__ = ["Attempt", "Delivery", "Event", "Failure", "Letter", "Queue", "Worker"]

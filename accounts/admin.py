@@ -1,0 +1,71 @@
+"""People: who they are, and what staff may do."""
+
+from contextlib import suppress
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from django.contrib import admin
+from django.contrib.admin.exceptions import NotRegistered
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from accounts.models import ApiKey, User
+
+# Addresses belong to a person's own pages, and nobody else has business with second factors.
+for other in (Group, EmailAddress, Authenticator):
+    with suppress(NotRegistered):
+        admin.site.unregister(other)
+
+RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
+
+
+class ApiKeyInline(TabularInline):
+    model = ApiKey
+    fields = readonly_fields = ("name", "prefix", "scopes", "created_at", "revoked_at")
+    can_delete = False
+    extra = 0
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
+    """Only superusers give rights, and only they may change those who have some."""
+
+    form, add_form, change_password_form = UserChangeForm, UserCreationForm, AdminPasswordChangeForm
+    list_display = ("email", "name", "is_staff", "is_active", "date_joined")
+    list_filter = ("is_staff", "is_active")
+    search_fields = ("email", "name")
+    ordering = ("-date_joined",)
+    show_full_result_count = False
+    fieldsets = (
+        (None, {"fields": ("email", "name", "password")}),
+        ("Rights", {"fields": ("is_active", *RIGHTS)}),
+        ("Dates", {"fields": ("date_joined", "last_login")}),
+    )
+    add_fieldsets = ((None, {"fields": ("email", "name", "password1", "password2")}),)
+    readonly_fields = ("date_joined", "last_login")
+    inlines = (ApiKeyInline,)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return (*self.readonly_fields, *(() if request.user.is_superuser else RIGHTS))
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        has_rights = obj is not None and (obj.is_staff or obj.is_superuser)
+        if has_rights and not request.user.is_superuser and obj != request.user:
+            return False
+        return super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # orders belong to people; take `is_active` away instead
+
+
+@admin.register(Group)
+class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
+    pass

@@ -1,0 +1,174 @@
+"""Failures: what did not go well, why, and the two buttons that decide it."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.safestring import SafeString
+from django.utils.text import capfirst
+from django.views.decorators.http import require_POST
+from unfold.decorators import action, display
+
+from notifications import marks
+from notifications.admin.deliveries import DeliveryPages, HandlerFilter, QueueFilter
+from notifications.admin.readonly import Tabs
+from notifications.context import current_health, forget_health
+from notifications.pipeline import delivery
+from notifications.pipeline.delivery import NotWaiting
+from notifications.pipeline.failures import Failure, FailureQuerySet
+from notifications.pipeline.models import Delivery
+
+Decide = Callable[[Delivery], None]
+
+
+class FailureTabs(Tabs):
+    tabs = {"all": "All", "dead": "Dead", "retrying": "Retrying"}
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Failure]) -> QuerySet[Failure]:
+        if self.chosen == "dead":
+            return queryset.filter(state=Delivery.State.DEAD)
+        return queryset.exclude(state=Delivery.State.DEAD) if self.chosen == "retrying" else queryset
+
+
+@admin.register(Failure)
+class FailureAdmin(DeliveryPages):
+    list_display = ("handler_and_event", "state_mark", "about", "error", "tried", "next_try", "since")
+    list_filter = (FailureTabs, HandlerFilter, QueueFilter)
+    # "dead" happens to come before "ready" and "running": what only a person can mend is on top.
+    ordering = ("state", "-id")
+    page_template = "notifications/admin/failure.html"
+    actions = ("retry_selected", "discard_selected")
+
+    def get_queryset(self, request: HttpRequest) -> FailureQuerySet:
+        return Failure.objects.failing()
+
+    def get_urls(self) -> list[URLPattern]:
+        decisions = [
+            path("<int:pk>/retry/", self._decision(self.retry_view), name="notifications_failure_retry"),
+            path("<int:pk>/discard/", self._decision(self.discard_view), name="notifications_failure_discard"),
+        ]
+        return decisions + super().get_urls()
+
+    def _decision(self, view: Callable[..., HttpResponse]) -> Callable[..., HttpResponseBase]:
+        return self.admin_site.admin_view(require_POST(view))
+
+    def has_decide_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("notifications.decide_failure")
+
+    def page(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        undecided = row.state in (Delivery.State.DEAD, Delivery.State.READY)
+        return super().page(request, row) | {"may_decide": undecided and self.has_decide_permission(request)}
+
+    # -- The buttons of one failure ----------------------------------------------------------
+
+    def retry_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        found = self._to_decide(request, pk)
+        if self._decide(request, found, lambda row: delivery.retry_now(delivery=row, by=_by(request))):
+            self.message_user(request, f"{found.handler} will be tried again now.", messages.SUCCESS)
+        return redirect(_asked_from(request) or reverse("admin:notifications_failure_change", args=[pk]))
+
+    def discard_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        found, reason = self._to_decide(request, pk), request.POST.get("reason", "").strip()
+        if not reason:
+            self.message_user(request, "Nothing was discarded: give a reason first.", messages.ERROR)
+        elif self._decide(request, found, lambda row: delivery.discard(delivery=row, by=_by(request), reason=reason)):
+            self.message_user(request, f"{found.handler} was discarded and will not be tried again.", messages.SUCCESS)
+        return redirect("admin:notifications_failure_change", pk)
+
+    def _to_decide(self, request: HttpRequest, pk: int) -> Failure:
+        if not self.has_decide_permission(request):
+            raise PermissionDenied
+        return get_object_or_404(Failure, pk=pk)
+
+    def _decide(self, request: HttpRequest, found: Failure, decide: Decide) -> bool:
+        _, refused = _each([found], decide)
+        if refused:
+            self.message_user(request, f"Nothing was changed. {capfirst(refused[0])}.", messages.WARNING)
+        return not refused
+
+    # -- The same for many -------------------------------------------------------------------
+
+    @action(description="Retry selected now", permissions=["decide"])
+    def retry_selected(self, request: HttpRequest, queryset: QuerySet[Failure]) -> None:
+        done, refused = _each(queryset, lambda row: delivery.retry_now(delivery=row, by=_by(request)))
+        self._report(request, done, "will be tried again now", refused)
+
+    @action(description="Discard selected…", permissions=["decide"])
+    def discard_selected(self, request: HttpRequest, queryset: QuerySet[Failure]) -> HttpResponse | None:
+        reason = request.POST.get("reason", "").strip()
+        if not reason:
+            return self._ask_reason(request, queryset)
+        done, refused = _each(queryset, lambda row: delivery.discard(delivery=row, by=_by(request), reason=reason))
+        self._report(request, done, "discarded", refused)
+        return None
+
+    def _ask_reason(self, request: HttpRequest, queryset: QuerySet[Failure]) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "Discard failures",
+            "rows": queryset.select_related("event"),
+            "asked_before": "reason" in request.POST,
+            "across": request.POST.get("select_across", "0"),
+            "back": reverse("admin:notifications_failure_changelist"),
+        }
+        return TemplateResponse(request, "notifications/admin/discard.html", context)
+
+    def _report(self, request: HttpRequest, done: int, what: str, refused: list[str]) -> None:
+        if done:
+            self.message_user(request, f"{done} {what}.", messages.SUCCESS)
+        if refused:
+            self.message_user(request, f"{len(refused)} left alone. {capfirst('; '.join(refused))}.", messages.WARNING)
+
+    # -- The columns -------------------------------------------------------------------------
+
+    @display(description="what failed", ordering="handler")
+    def handler_and_event(self, row: Failure) -> SafeString:
+        return format_html(
+            '<span class="wb-two"><strong>{}</strong> <small>{}</small></span>', row.handler, row.event.name
+        )
+
+    @display(description="error", ordering="last_error")
+    def error(self, row: Failure) -> SafeString:
+        return format_html('<span class="wb-error" title="{0}">{0}</span>', row.last_error)
+
+    @display(description="since", ordering="id")
+    def since(self, row: Failure) -> SafeString:
+        return marks.ago(row.created_at)
+
+
+def _each(rows: Iterable[Failure], decide: Decide) -> tuple[int, list[str]]:
+    """Decide each; how many it did, and why not the others."""
+    done, refused = 0, []
+    for row in rows:
+        try:
+            decide(row)
+            done += 1
+        except NotWaiting as reason:
+            refused.append(str(reason))
+    forget_health()
+    return done, refused
+
+
+def _by(request: HttpRequest) -> str:
+    return f"user:{request.user.pk}"
+
+
+def _asked_from(request: HttpRequest) -> str:
+    """The staff page whose button was pressed, if it is one of ours."""
+    asked = request.POST.get("next", "")
+    return asked if url_has_allowed_host_and_scheme(asked, allowed_hosts=None) else ""
+
+
+def dead_count(request: HttpRequest) -> int | str:
+    """The badge in the sidebar; nothing to show is better than a zero."""
+    return current_health().dead or ""

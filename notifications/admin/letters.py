@@ -1,0 +1,78 @@
+"""Letters: what was written to whom, and whether a mail server has taken it."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path
+from django.utils.decorators import method_decorator
+from django.utils.safestring import SafeString
+from django.views.decorators.clickjacking import xframe_options_sameorigin
+from unfold.decorators import display
+
+from notifications import marks
+from notifications.admin.readonly import NamingAdmin, Tabs
+from notifications.admin.subjects import named
+from notifications.models import Letter
+from notifications.views.mailbox import LETTER_POLICY, LETTER_SANDBOX
+
+
+class LetterTabs(Tabs):
+    tabs = {"all": "All", "queued": "On their way", "sent": "Sent"}
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Letter]) -> QuerySet[Letter]:
+        return queryset if self.chosen == "all" else queryset.filter(state=self.chosen)
+
+
+@admin.register(Letter)
+class LetterAdmin(NamingAdmin):
+    list_display = ("title", "state_mark", "to", "about", "template", "queued", "sent")
+    list_filter = (LetterTabs,)
+    search_fields = ("to", "subject", "=subject_ref", "=correlation_id", "=message_id")
+    search_help_text = "Address, subject, “order:17”, correlation id, Message-ID"
+    ordering = ("-id",)
+    page_template = "notifications/admin/letter.html"
+
+    def subject_of(self, row: Letter) -> str:
+        return row.subject_ref
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Letter]:
+        return super().get_queryset(request).defer("text", "html")
+
+    def get_urls(self) -> list[URLPattern]:
+        frame = path("<int:pk>/html/", self.admin_site.admin_view(self.html_view), name="notifications_letter_html")
+        return [frame, *super().get_urls()]
+
+    @method_decorator(xframe_options_sameorigin)
+    def html_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The HTML part alone, locked in by its own policy, wherever it is opened."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        letter = get_object_or_404(Letter, pk=pk)
+        return HttpResponse(letter.html, headers={"Content-Security-Policy": LETTER_POLICY})
+
+    def page(self, request: HttpRequest, row: Letter) -> dict[str, Any]:
+        return {"sandbox": LETTER_SANDBOX, "names": named([row.subject_ref])}
+
+    @display(description="subject", ordering="subject")
+    def title(self, row: Letter) -> str:
+        return row.subject
+
+    @display(description="state", ordering="state")
+    def state_mark(self, row: Letter) -> SafeString:
+        return marks.letter_badge(row.state)
+
+    @display(description="about", ordering="subject_ref")
+    def about(self, row: Any) -> Any:
+        return row.about
+
+    @display(description="written", ordering="id")
+    def queued(self, row: Letter) -> SafeString:
+        return marks.ago(row.queued_at)
+
+    @display(description="sent", ordering="sent_at")
+    def sent(self, row: Letter) -> SafeString:
+        return marks.ago(row.sent_at)

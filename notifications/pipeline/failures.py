@@ -1,0 +1,28 @@
+"""The deliveries that did not go well, as a noun of their own: what a person looks at and decides."""
+
+from typing import Self
+
+from django.db.models import Q
+
+from notifications.pipeline.models import Delivery, DeliveryQuerySet
+
+
+class FailureQuerySet(DeliveryQuerySet):
+    def failing(self) -> Self:
+        """Dead, or tried in vain and to be tried again, or being tried again now.
+
+        Wider than `retrying`: a mail server that is away burns no attempt, and is still a failure to see.
+        """
+        alive = [Delivery.State.READY, Delivery.State.RUNNING]
+        return self.filter(Q(state=Delivery.State.DEAD) | Q(state__in=alive) & ~Q(last_error=""))
+
+
+class Failure(Delivery):
+    """A Delivery seen by the person who must mend it."""
+
+    objects = FailureQuerySet.as_manager()
+
+    class Meta:
+        proxy = True
+        default_permissions = ("view",)
+        permissions: list[tuple[str, str]] = [("decide_failure", "Can retry and discard deliveries")]

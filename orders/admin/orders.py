@@ -1,0 +1,101 @@
+"""Orders: the list, and the page that tells everything about one."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from notifications.admin.readonly import ReadOnlyAdmin, Tabs
+from notifications.admin.subjects import named
+from notifications.marks import ago, done_of
+from notifications.models import Letter
+from notifications.pipeline.events import subject_of
+from notifications.views.mailbox import LETTER_SANDBOX
+from orders.admin import attention, marks
+from orders.models import Order
+from orders.templatetags.shop import money
+from orders.timeline import timeline
+
+
+class OrderTabs(Tabs):
+    tabs = {"all": "All", "attention": "Needs attention", "unpaid": "Unpaid", "ship": "To ship"}
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
+        if self.chosen == "attention":
+            return attention.needing_attention(queryset)
+        status = {"unpaid": Order.Status.PLACED, "ship": Order.Status.PAID}.get(self.chosen)
+        return queryset.filter(status=status) if status else queryset
+
+
+@admin.register(Order)
+class OrderAdmin(ReadOnlyAdmin):
+    list_display = ("number", "email", "amount", "payment", "stage", "side_effects", "age")
+    list_filter = (OrderTabs, "status")
+    search_fields = ("number", "email", "=correlation_id")
+    search_help_text = "Number, e-mail, correlation id"
+    date_hierarchy = "placed_at"
+    ordering = ("-placed_at",)
+    page_template = "orders/admin/order.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:
+        return attention.with_effects(super().get_queryset(request)).prefetch_related("attempts")
+
+    def page_rows(self) -> QuerySet[Any]:
+        return super().page_rows().prefetch_related("attempts", "lines")
+
+    def page(self, request: HttpRequest, row: Order) -> dict[str, Any]:
+        entries = timeline(row)
+        return {
+            "attention": attention.attention(row),
+            "may_decide": request.user.has_perm("notifications.decide_failure"),
+            "address": _address(row.shipping_address),
+            "payment": marks.payment_badge(row),
+            "stage": marks.status_badge(row),
+            "entries": entries,
+            "names": named({entry.actor for entry in entries} | {f"user:{row.user_id}"}),
+            "letters": list(Letter.objects.filter(subject_ref=subject_of(row)).order_by("pk")),
+            "movements": list(row.movements.select_related("product").order_by("pk")),
+            "holds": list(row.holds.select_related("product").order_by("pk")),
+            "sandbox": LETTER_SANDBOX,
+            "raw": _raw(row),
+        }
+
+    @display(description="total", ordering="total")
+    def amount(self, row: Order) -> str:
+        return money(row.total, row.currency)
+
+    @display(description="payment")
+    def payment(self, row: Order) -> SafeString:
+        return marks.payment_badge(row)
+
+    @display(description="status", ordering="status")
+    def stage(self, row: Order) -> SafeString:
+        return marks.status_badge(row)
+
+    @display(description="side effects")
+    def side_effects(self, row: Any) -> SafeString | str:
+        return done_of(row.effects_done, row.effects, dead=row.effects_dead > 0)
+
+    @display(description="age", ordering="placed_at")
+    def age(self, row: Order) -> SafeString:
+        return ago(row.placed_at)
+
+
+def _address(given: dict[str, str]) -> list[str]:
+    place = f"{given.get('postal_code', '')} {given.get('city', '')}".strip()
+    lines = [given.get("name"), given.get("line1"), given.get("line2"), place, given.get("country")]
+    return [line for line in lines if line]
+
+
+def _raw(order: Order) -> dict[str, Any]:
+    """The rows as they are. Without the cart's token, which opens somebody's session to a second order."""
+    parts = ("lines", "attempts", "status_changes", "holds", "movements")
+    facts = {key: value for key, value in _row(order).items() if key != "cart_token"}
+    return facts | {part: [_row(row) for row in getattr(order, part).all()] for part in parts}
+
+
+def _row(row: Model) -> dict[str, Any]:
+    return {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
