@@ -1,0 +1,99 @@
+"""The bank's events are what Stripe's own library accepts as Stripe's."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import stripe
+
+from orders.gateways import stripe as gateway
+from orders.gateways.bank import webhooks
+from orders.gateways.transport import within
+from tests.bank.conftest import Bank, a_charge
+
+SECRET = "whsec_of_these_tests_only"
+
+
+class Receiver:
+    """A shop's endpoint that keeps what it gets, and answers what it is told to."""
+
+    def __init__(self) -> None:
+        self.got: queue.Queue[tuple[bytes, str]] = queue.Queue()
+        self.answers: list[int] = []
+        receiver = self
+
+        class Endpoint(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.got.put((body, self.headers["Stripe-Signature"]))
+                self.send_response(receiver.answers.pop(0) if receiver.answers else 200)
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.options = "--webhook-url", f"http://127.0.0.1:{self.server.server_port}/", "--webhook-secret", SECRET
+
+    def event(self) -> stripe.Event:
+        body, signature = self.got.get(timeout=5)
+        return stripe.Webhook.construct_event(body, signature, SECRET)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    yield receiver
+    receiver.server.shutdown()
+    receiver.server.server_close()
+
+
+def test_a_charge_is_told_with_a_valid_signature(receiver: Receiver, open_bank: Callable[..., Bank]) -> None:
+    open_bank(*receiver.options)
+    request = a_charge()
+    charged = gateway.charge(request)
+    event = receiver.event()
+
+    assert event.type == "payment_intent.succeeded"
+    assert event.data.object.id == charged.gateway_id
+    assert event.data.object.metadata.reference == request.reference
+
+
+def test_a_decline_is_told(receiver: Receiver, open_bank: Callable[..., Bank]) -> None:
+    open_bank(*receiver.options)
+    gateway.charge(a_charge("pm_card_chargeDeclined"))
+    event = receiver.event()
+
+    assert event.type == "payment_intent.payment_failed"
+    assert event.data.object.last_payment_error.decline_code == "generic_decline"
+
+
+def test_a_late_success_is_told_twice(receiver: Receiver, open_bank: Callable[..., Bank]) -> None:
+    open_bank("--late", "0.2", *receiver.options)
+    with within(seconds=0.1):
+        gateway.charge(a_charge("pm_bank_late_success"))
+
+    first, second = receiver.event(), receiver.event()
+
+    assert (first.id, first.type) == (second.id, "payment_intent.succeeded")
+
+
+def test_an_event_that_is_not_taken_is_sent_again(receiver: Receiver, open_bank: Callable[..., Bank]) -> None:
+    receiver.answers = [503]
+    open_bank(*receiver.options)
+    gateway.charge(a_charge())
+
+    assert receiver.event().id == receiver.event().id
+
+
+@pytest.mark.parametrize("age", [301, 3600])
+def test_an_old_signature_is_refused_by_the_library(age: int) -> None:
+    body = b'{"object": "event"}'
+    header = webhooks.signature(body, SECRET, at=int(time.time()) - age)
+
+    with pytest.raises(stripe.SignatureVerificationError):
+        stripe.Webhook.construct_event(body, header, SECRET)
