@@ -1,5 +1,6 @@
 """A shop on this machine: its processes, what it says of itself in up.json, its opening and closing."""
 
+import hashlib
 import json
 import os
 import socket
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlsplit
 
 import django
 
@@ -52,8 +54,11 @@ class LocalShop:
     def open(self, *, with_demo: bool, with_broker: bool) -> None:
         """Start everything; on return the first page answers and up.json is written. Raises NotOpened."""
         addresses = self._start_servers(with_broker=with_broker)
+        tables = Tables(self._folder, addresses.database_url)
+        if tables.were_ready():
+            self._start_web()  # now, not after the two seconds in which this process reads the settings
         django.setup()
-        logins = self._prepare_database(with_demo=with_demo)
+        logins = self._prepare_database(tables, with_demo=with_demo)
         self._wait_for_first_page()
         self._supervisor.start(programs.command("relay"))
         if addresses.broker_url:
@@ -132,14 +137,19 @@ class LocalShop:
         self._say(f"{server} does not start, see {self._supervisor.log('broker')}.")
         return ""
 
-    def _prepare_database(self, *, with_demo: bool) -> "Logins":
+    def _prepare_database(self, tables: "Tables", *, with_demo: bool) -> "Logins":
         from config import opening  # imports models, which exist only now
 
         if opening.migrate():
             self._say("The database is ready.")
-        # From here on the pages can be served; the web process starts while the rest is done.
-        self._supervisor.start(programs.web(fd=self._listener.fileno()))
+        tables.note_ready()
+        # From here on pages can be served: the web process starts while the rest is done.
+        self._start_web()
         return opening.furnish(self._folder, with_demo=with_demo)
+
+    def _start_web(self) -> None:
+        if "web" not in self._supervisor.children:
+            self._supervisor.start(programs.web(fd=self._listener.fileno()))
 
     def _wait_for_first_page(self) -> None:
         deadline = time.monotonic() + OPENING_PATIENCE
@@ -166,6 +176,35 @@ class LocalShop:
         draft.touch(mode=0o600)
         draft.write_text(json.dumps(facts, indent=2) + "\n")
         draft.rename(self._facts_file)
+
+
+class Tables:
+    """A note beside the data of which migrations its database has had.
+
+    It decides only how early the web process may start: whether the tables are up to date is asked
+    of the database in any case.
+    """
+
+    def __init__(self, folder: Path, database_url: str) -> None:
+        self._note = folder / "migrated"
+        self._url = database_url
+
+    def were_ready(self) -> bool:
+        file = sqlite_file(self._url)
+        return self._note.exists() and self._note.read_text() == self._wanted() and (file is None or file.exists())
+
+    def note_ready(self) -> None:
+        self._note.write_text(self._wanted())
+
+    def _wanted(self) -> str:
+        ours = sorted(path.relative_to(BASE_DIR).as_posix() for path in BASE_DIR.glob("*/migrations/*.py"))
+        others = (BASE_DIR / "requirements.txt").read_text()
+        return hashlib.sha256(json.dumps([self._url, ours, others]).encode()).hexdigest()
+
+
+def sqlite_file(database_url: str) -> Path | None:
+    parts = urlsplit(database_url)
+    return Path(unquote(parts.path.removeprefix("/"))) if parts.scheme == "sqlite" else None
 
 
 def _facts(addresses: Addresses, logins: "Logins") -> dict[str, Any]:

@@ -19,9 +19,10 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from email.parser import BytesHeaderParser
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from aiosmtpd.smtp import SMTP, Envelope, Session
+if TYPE_CHECKING:
+    from aiosmtpd.smtp import SMTP, Envelope, Session
 
 SIZE_LIMIT: Final = 25_000_000  # bytes, as most mail services have it
 RECEIPTS: Final = "receipts.jsonl"
@@ -48,7 +49,7 @@ class Mailbox:
         self._folder = folder
         self._kept = {path.stem.rpartition("-")[2]: path for path in folder.glob("*.eml")}
 
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
+    async def handle_DATA(self, _server: "SMTP", _session: "Session", envelope: "Envelope") -> str:
         """Keep the letter, safely on disk, before the sender hears that it was accepted."""
         assert isinstance(envelope.content, bytes)
         stored = self.keep(envelope.content, sender=envelope.mail_from or "", to=envelope.rcpt_tos)
@@ -146,7 +147,9 @@ async def serve(*, port: int, folder: Path) -> None:
     server.close()
 
 
-def _protocol(mailbox: Mailbox, loop: asyncio.AbstractEventLoop) -> SMTP:
+def _protocol(mailbox: Mailbox, loop: asyncio.AbstractEventLoop) -> "SMTP":
+    from aiosmtpd.smtp import SMTP  # for the server alone: the web process only reads letters
+
     # With a host name of its own the server does not ask the resolver, which may take seconds to know nothing.
     return SMTP(
         mailbox, data_size_limit=SIZE_LIMIT, enable_SMTPUTF8=True, hostname="mailbox.waybill.example", loop=loop
