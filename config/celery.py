@@ -9,5 +9,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 app = Celery("waybill")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.conf.task_queues = [Queue(name) for name in ("default", "mail", "media", "shipping", "webhooks")]
+# Each its own routing key: with the default one, all five would get a copy of every hint.
+app.conf.task_queues = [Queue(name, routing_key=name) for name in ("default", "mail", "media", "shipping", "webhooks")]
 app.autodiscover_tasks(["notifications.pipeline"])

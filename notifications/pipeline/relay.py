@@ -110,7 +110,7 @@ class Relay:
 
     def _run_here(self, due: DeliveryQuerySet) -> bool:
         room = SLOTS - len(self._taken)
-        ids = list(due.exclude(pk__in=self._taken).values_list("pk", flat=True)[:room]) if room else []
+        ids = list(due.exclude(pk__in=tuple(self._taken)).values_list("pk", flat=True)[:room]) if room else []
         for delivery_id in ids:
             self._taken.add(delivery_id)
             self._slots.submit(self._attempt, delivery_id)
