@@ -4,7 +4,9 @@ from typing import Any
 
 from allauth.account.forms import SignupForm as AllauthSignupForm
 from django import forms
+from django.contrib import messages
 from django.http import HttpRequest
+from django.shortcuts import redirect
 from django.utils.translation import gettext_lazy as _
 
 from accounts.registration import AlreadyRegistered
@@ -23,9 +25,9 @@ class SignupForm(AllauthSignupForm):
     field_order = ["email", "name", "password1", "newsletter"]
 
     def try_save(self, request: HttpRequest) -> tuple[Any, Any]:
-        """As allauth's; an address that was taken since the form was checked is treated as one taken before."""
+        """As allauth's; who took the address in another tab since the form was checked, is sent to log in."""
         try:
             return super().try_save(request)
         except AlreadyRegistered:
-            self.account_already_exists = True
-            return super().try_save(request)
+            messages.info(request, _("There is an account with this e-mail address already. Sign in to it here."))
+            return None, redirect("account_login")

@@ -257,7 +257,6 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "notifications.api.problems.problem_response",
     "UNAUTHENTICATED_USER": None,
     "DEFAULT_METADATA_CLASS": None,  # OPTIONS is answered 405: the schema describes everything
-    "URL_FORMAT_OVERRIDE": None,
     "FORMAT_SUFFIX_KWARG": None,
 }
 SPECTACULAR_SETTINGS = {

@@ -19,7 +19,7 @@ class JSONParser(parsers.JSONParser):
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
         limit: int = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        if int(stream.META.get("CONTENT_LENGTH") or 0) > limit:
+        if int(parser_context["request"].META.get("CONTENT_LENGTH") or 0) > limit:
             raise TooLarge(f"A request may have {limit} bytes at most.")
         try:
             return super().parse(stream, media_type, parser_context)

@@ -1,0 +1,259 @@
+"""Signing up: one row, one event, three handlers that know nothing of each other."""
+
+import io
+import json
+import threading
+
+import pytest
+from django.core import mail
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+from accounts import handlers, keys
+from accounts.models import ApiKey, MailingListEntry, Profile, User
+from accounts.registration import AlreadyRegistered, sign_up
+from notifications.models import Letter
+from notifications.pipeline.models import Delivery, Event
+from tests.api.programs import Program, sent, staff
+
+ADA = {"email": "ada@example.org", "password": "correct horse battery", "name": "Ada Lovelace", "newsletter": True}
+
+
+@pytest.fixture
+def desk(transactional_db):
+    """A program that registers customers."""
+    return Program(staff(), ["customers:write"])
+
+
+def new_user():
+    return User.objects.get(email="ada@example.org")
+
+
+# -- Over the API -----------------------------------------------------------------------------
+
+
+def test_a_person_is_registered_and_three_handlers_are_told(desk):
+    answer = desk.post("accounts/", ADA)
+
+    user = new_user()
+    assert answer.status_code == 202
+    assert (user.name, user.is_staff, user.is_superuser, user.check_password(ADA["password"])) == (
+        "Ada Lovelace",
+        False,
+        False,
+        True,
+    )
+    assert user.password.startswith("argon2$argon2id$")
+    event = Event.objects.get(name="user.registered")
+    assert (event.payload, event.correlation_id) == ({"user_id": user.pk, "newsletter": True}, answer["X-Request-ID"])
+    assert set(event.deliveries.values_list("handler", flat=True)) == {
+        "accounts.email_welcome",
+        "accounts.make_profile",
+        "accounts.enter_mailing_list",
+    }
+
+
+def test_the_welcome_the_profile_and_the_newsletter_follow_by_themselves(desk, deliver_due):
+    desk.post("accounts/", ADA)
+
+    deliver_due()
+
+    user = new_user()
+    assert [(letter.to, letter.subject) for letter in Letter.objects.all()] == [(user.email, "Welcome to Waybill")]
+    assert [message.to for message in mail.outbox] == [[user.email]]
+    assert Profile.objects.get().display_name == "Ada Lovelace"
+    assert MailingListEntry.objects.get().wants_newsletter is True
+    assert Delivery.objects.exclude(state="done").count() == 0
+
+
+def test_one_handler_that_fails_holds_up_no_other(desk, deliver_due, monkeypatch):
+    def broken(**_):
+        raise ValueError("no template")
+
+    monkeypatch.setattr(handlers, "queue_letter", broken)
+    desk.post("accounts/", ADA)
+
+    deliver_due()
+
+    states = dict(Delivery.objects.values_list("handler", "state"))
+    assert states == {
+        "accounts.email_welcome": "ready",
+        "accounts.make_profile": "done",
+        "accounts.enter_mailing_list": "done",
+    }
+    assert Profile.objects.count() == MailingListEntry.objects.count() == 1
+
+
+def test_the_answer_is_the_same_for_an_address_that_is_known(desk):
+    first = desk.post("accounts/", ADA)
+    again = desk.post("accounts/", {**ADA, "email": "ADA@Example.org", "password": "quite another one"})
+
+    assert (again.status_code, again.content) == (first.status_code, first.content)
+    assert set(again.headers) == set(first.headers)
+    assert new_user().check_password(ADA["password"])
+    assert Event.objects.filter(name="user.registered").count() == 1
+
+
+def test_a_known_address_costs_the_same_password_hash(desk, monkeypatch):
+    hashed = []
+    original = User.set_password
+    monkeypatch.setattr(User, "set_password", lambda user, raw: (hashed.append(raw), original(user, raw)))
+
+    for _ in range(2):
+        desk.post("accounts/", ADA)
+
+    assert hashed == [ADA["password"]] * 2
+
+
+def test_many_registrations_of_one_address_at_once_make_one_user(desk):
+    programs = [Program(desk.user) for _ in range(6)]
+    statuses = []
+
+    def register(program):
+        statuses.append(program.post("accounts/", ADA).status_code)
+        connection.close()
+
+    threads = [threading.Thread(target=register, args=[program]) for program in programs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert statuses == [202] * 6
+    assert User.objects.filter(email__iexact=ADA["email"]).count() == 1
+    assert Event.objects.filter(name="user.registered").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"email": "nobody"}, "email"),
+        ({"email": None}, "email"),
+        ({"email": "a\0@example.org"}, "email"),
+        ({"password": "short"}, "password"),
+        ({"password": "password"}, "password"),
+        ({"password": "ada@example.org"}, "password"),
+        ({"password": 12345678901}, "password"),
+        ({"password": "nul\0nul\0nul"}, "password"),
+        ({"password": "x" * 257}, "password"),
+        ({"name": "Ada\nBcc: eve@example.org"}, "name"),
+        ({"name": "x" * 121}, "name"),
+        ({"newsletter": "yes"}, "newsletter"),
+        ({"newsletter": 1}, "newsletter"),
+    ],
+)
+def test_a_bad_field_is_named_and_nobody_is_registered(desk, changes, field):
+    answer = desk.post("accounts/", {**ADA, **changes})
+
+    assert answer.status_code == 400
+    assert {error["field"] for error in sent(answer)["errors"]} == {field}
+    assert User.objects.count() == 1
+
+
+def test_nobody_makes_themselves_staff(desk):
+    desk.post("accounts/", {**ADA, "is_staff": True, "is_superuser": True, "id": 1, "date_joined": "2000-01-01"})
+
+    assert (new_user().is_staff, new_user().is_superuser) == (False, False)
+
+
+@pytest.mark.parametrize("length", [8, 64, 256])
+def test_a_password_of_any_characters_counts_to_its_end(db, length):
+    password = ("päß wörd 🔑 " * 40)[: length - 1] + "!"
+
+    user = sign_up(email="ada@example.org", password=password, name="", newsletter=False)
+
+    assert (user.check_password(password), user.check_password(password[:-1])) == (True, False)
+
+
+def test_registering_needs_a_key_with_the_scope(db):
+    assert Program().post("accounts/", ADA).status_code == 401
+    answer = Program(staff(), ["orders:write"]).post("accounts/", ADA)
+    assert (answer.status_code, sent(answer)["detail"]) == (403, "This key lacks the scope customers:write.")
+
+
+# -- The verb ---------------------------------------------------------------------------------
+
+
+def test_an_address_in_other_capitals_is_taken(transactional_db):
+    sign_up(email="ada@example.org", password="correct horse", name="", newsletter=False)
+
+    with pytest.raises(AlreadyRegistered):
+        sign_up(email="Ada@Example.ORG", password="correct horse", name="", newsletter=False)
+
+    assert (User.objects.count(), Event.objects.count()) == (1, 1)
+
+
+# -- On the page ------------------------------------------------------------------------------
+
+
+def sign_up_on_the_page(client, **changes):
+    form = {"email": "ada@example.org", "name": "Ada", "password1": "correct horse battery", "newsletter": "on"}
+    return client.post("/accounts/signup/", {**form, **changes})
+
+
+def test_the_page_registers_through_the_same_verb(client, transactional_db):
+    answer = sign_up_on_the_page(client)
+
+    assert (answer.status_code, new_user().name) == (302, "Ada")
+    event = Event.objects.get(name="user.registered")
+    assert event.payload == {"user_id": new_user().pk, "newsletter": True}
+    assert client.session["_auth_user_id"] == str(new_user().pk)
+
+
+def test_the_page_asks_for_a_name_and_the_newsletter(client, db):
+    page = client.get("/accounts/signup/").content.decode()
+
+    assert all(f'name="{name}"' in page for name in ("email", "name", "password1", "newsletter"))
+
+
+def test_two_people_on_the_page_at_once_with_one_address_are_one_account(client, transactional_db, monkeypatch):
+    sign_up(email="ada@example.org", password="correct horse", name="", newsletter=False)
+    # As if the form had been checked a moment before the other one was saved.
+    monkeypatch.setattr("accounts.forms.SignupForm.validate_unique_email", lambda form, email: email)
+
+    answer = sign_up_on_the_page(client)
+
+    assert (answer.status_code, answer.url) == (302, "/accounts/login/")
+    assert (User.objects.count(), "_auth_user_id" in client.session) == (1, False)
+
+
+# -- API keys on the command line -------------------------------------------------------------
+
+
+def apikey(*arguments):
+    out = io.StringIO()
+    call_command("apikey", "create", *arguments, stdout=out, stderr=io.StringIO())
+    return out.getvalue().strip()
+
+
+def test_a_key_made_on_the_command_line_is_recognised(db):
+    user = staff()
+
+    plain = apikey("STAFF@example.org", "--scopes", "orders:read,events:read")
+
+    key = keys.recognise(plain=plain)
+    assert (key.user, key.scopes, key.name) == (user, ["events:read", "orders:read"], "command line")
+    assert plain not in str(list(ApiKey.objects.values()))
+
+
+def test_the_facts_of_a_new_key_are_printed_as_json(db):
+    staff()
+
+    facts = json.loads(apikey("staff@example.org", "--scopes", "orders:read", "--name", "till", "--json"))
+
+    assert keys.recognise(plain=facts.pop("key")) is not None
+    assert facts == {"email": "staff@example.org", "name": "till", "scopes": ["orders:read"]}
+
+
+def test_a_key_for_nobody_is_an_error_that_names_the_address(db):
+    with pytest.raises(CommandError, match=r"nobody@example\.org"):
+        apikey("nobody@example.org", "--scopes", "orders:read")
+
+
+def test_an_unknown_scope_is_named_with_those_there_are(db):
+    staff()
+
+    with pytest.raises(CommandError, match=r"orders:all.*orders:read.*customers:write"):
+        apikey("staff@example.org", "--scopes", "orders:read,orders:all")
+
+    assert ApiKey.objects.count() == 0

@@ -1,0 +1,78 @@
+"""What the tests of every part share: a database of their own, the real bank, and the pipeline by hand."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from django.conf import settings as site
+from django.db import connections
+from django.utils import timezone
+
+from notifications.pipeline import delivery
+from notifications.pipeline.models import Delivery, Worker
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Bank:
+    """A running bank. Its ledger is the independent witness of what was charged."""
+
+    url: str
+    file: Path
+
+    def ledger(self, **wanted):
+        """What the bank wrote down, one entry a movement of money: those that say all of `wanted`."""
+        entries = [json.loads(line) for line in self.file.read_text().splitlines()] if self.file.exists() else []
+        return [entry for entry in entries if wanted.items() <= entry.items()]
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(tmp_path_factory):
+    """Each test run has a SQLite file of its own, so that several may run at once on one machine."""
+    database = connections["default"].settings_dict
+    if connections["default"].vendor == "sqlite":
+        database["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+
+
+@pytest.fixture(scope="session")
+def bank_process(tmp_path_factory):
+    ledger = tmp_path_factory.mktemp("bank") / "bank.jsonl"
+    command = [sys.executable, "-m", "orders.gateways.bank", "--port", "0", "--ledger", str(ledger)]
+    process = subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
+    try:
+        yield Bank(process.stdout.readline().split()[1], ledger)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.fixture
+def bank(bank_process, settings):
+    """The real bank, and a shop that charges cards there."""
+    settings.STRIPE_API_BASE = bank_process.url
+    return bank_process
+
+
+@pytest.fixture
+def deliver_due(transactional_db):
+    """Run what is due, and what that makes due, as a worker would. Nothing waits: later tries stay for later."""
+
+    def run():
+        worker = Worker.objects.create(kind=Worker.Kind.WORKER, host="test", pid=os.getpid(), lock_key=1)
+        while due := list(Delivery.objects.due(timezone.now()).values_list("pk", flat=True)):
+            for pk in due:
+                delivery.attempt(delivery_id=pk, worker=worker)
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def nobody_else_is_charged():
+    """A test that forgets the bank finds nobody at home, never a payment service."""
+    assert site.STRIPE_SECRET_KEY.startswith("sk_test_")
