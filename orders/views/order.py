@@ -30,7 +30,7 @@ BRISK_FOR: Final = 30  # seconds; what takes longer waits for somebody else's ma
 def order(request: HttpRequest, number: str) -> HttpResponse:
     found = _visible_order(request, number)
     facts = _live(request, found, since=int(time.time()), now=int(time.time()))
-    return render(request, "orders/order.html", facts | {"receipt_url": _beside(request, "receipt", number)})
+    return render(request, "orders/order.html", facts)
 
 
 @never_cache
@@ -76,6 +76,7 @@ def _live(request: HttpRequest, found: Order, *, since: int, now: int) -> dict[s
         "settled": _is_settled(found, effects),
         "seen": seen,
         "every": every,
+        "receipt_url": _beside(request, "receipt", found.number),
         "progress_url": _beside(request, "order_progress", found.number, since=since, seen=seen),
     }
 
