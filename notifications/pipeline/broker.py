@@ -1,6 +1,7 @@
 """Hints to Celery, with short time-outs and a breaker: a broker that is away costs a moment, once."""
 
-import time
+import threading
+from typing import Any
 
 import structlog
 from celery import current_app
@@ -9,8 +10,7 @@ from kombu.exceptions import OperationalError
 
 from notifications.pipeline.tasks import deliver
 
-RETRY_BROKER_AFTER = 2.0  # seconds we leave a silent broker alone
-DEPTHS_EVERY = 1.0  # seconds; asking for the depths is also how we notice that it is gone
+LOOK_EVERY = 1.0  # seconds; asking how full the queues are is also how we notice that it is gone, or back
 
 log = structlog.get_logger(__name__)
 
@@ -20,64 +20,80 @@ class BrokerAway(Exception):  # noqa: N818
 
 
 class Broker:
-    """The relay's view of the broker: configured or not, answering or not, and how full its queues are."""
+    """The relay's view of the broker: configured or not, answering or not, and how full its queues are.
+
+    A thread of its own looks once a second, so that a broker that hangs never holds up the relay.
+    """
 
     def __init__(self) -> None:
         self.configured = bool(settings.BROKER_URL)
-        self.error = ""
+        self.error = "not asked yet"
         self.depths: dict[str, int] = {}
         self._connection = current_app.connection_for_write()
-        self._failures = (
+        self._failures: tuple[type[BaseException], ...] = (
             OperationalError,
             OSError,
             *self._connection.connection_errors,
             *self._connection.channel_errors,
         )
-        self._asked_at = float("-inf")
+        self._closing = threading.Event()
+        if self.configured:
+            threading.Thread(target=self._watch, name="broker-watch", daemon=True).start()
 
     @property
     def answers(self) -> bool:
         return self.configured and not self.error
 
-    def look(self) -> None:
-        """Refresh `depths` and `error`, at most once a second (every 2 s while it is away)."""
-        every = RETRY_BROKER_AFTER if self.error else DEPTHS_EVERY
-        if not self.configured or time.monotonic() - self._asked_at < every:
-            return
-        self._asked_at = time.monotonic()
-        try:
-            self.depths = self._measure()
-        except self._failures as error:
-            self._gone(error)
-        else:
-            if self.error:
-                log.info("broker_back")
-            self.error = ""
-
     def hint(self, *, delivery_id: int, queue: str) -> None:
-        """Tell Celery to look at the delivery. Raises BrokerAway within about a second."""
+        """Tell Celery to look at the delivery. Raises BrokerAway within about two seconds."""
         try:
+            _connect(self._connection)
             deliver.apply_async(
                 args=[delivery_id], queue=queue, retry=False, connection=self._connection, ignore_result=True
             )
         except self._failures as error:
-            self._gone(error)
+            self._say(f"{type(error).__name__}: {error}")
+            self._connection = _anew(self._connection)
             raise BrokerAway from error
         self.depths[queue] = self.depths.get(queue, 0) + 1
 
-    def _measure(self) -> dict[str, int]:
-        if not self._connection.connected:
-            self._connection.ensure_connection(max_retries=1, timeout=1)
-        channel = self._connection.default_channel
-        return {
-            queue.name: channel.queue_declare(queue.name, passive=True).message_count
-            for queue in current_app.conf.task_queues
-        }
+    def close(self) -> None:
+        self._closing.set()
 
-    def _gone(self, error: BaseException) -> None:
-        if not self.error:
-            log.warning("broker_away", error=str(error))
-        self.error = f"{type(error).__name__}: {error}"
-        self._asked_at = time.monotonic()
-        self._connection.close()
-        self._connection = current_app.connection_for_write()
+    def _watch(self) -> None:
+        connection = current_app.connection_for_write()
+        while not self._closing.is_set():
+            try:
+                self.depths = _measure(connection)
+                self._say("")
+            except self._failures as error:
+                self._say(f"{type(error).__name__}: {error}")
+                connection = _anew(connection)
+            self._closing.wait(LOOK_EVERY)
+        connection.close()
+
+    def _say(self, error: str) -> None:
+        if bool(error) != bool(self.error):
+            log.warning("broker_away", error=error) if error else log.info("broker_answers")
+        self.error = error
+
+
+def _measure(connection: Any) -> dict[str, int]:
+    _connect(connection)
+    channel = connection.default_channel
+    return {
+        # Not passive: Redis has no empty lists, so there a passive look calls an empty queue missing.
+        queue.name: channel.queue_declare(queue.name, durable=True, auto_delete=False).message_count
+        for queue in current_app.conf.task_queues
+    }
+
+
+def _connect(connection: Any) -> None:
+    """Once, at once: left to itself the client tries for six seconds."""
+    if not connection.connected:
+        connection.ensure_connection(max_retries=1, interval_start=0, timeout=1)
+
+
+def _anew(connection: Any) -> Any:
+    connection.close()
+    return current_app.connection_for_write()

@@ -56,6 +56,7 @@ class Relay:
 
     def close(self, *, grace: float) -> None:
         """Finish or give back what runs here, and say goodbye."""
+        self.broker.close()
         self._slots.shutdown(wait=False, cancel_futures=True)
         self.executor.stop(grace=grace)
         self.bell.close()
@@ -68,12 +69,11 @@ class Relay:
         self.bell.wait(0 if dispatched else self._until_next())
 
     def _rounds(self) -> None:
-        """Once a second: who died, what time is it, does the broker answer."""
+        """Once a second: who died, what time is it, who runs the handlers."""
         self._rounds_at = time.monotonic()
         self.bell.listen()
         clock.tick(timezone.now())
         rescue.rescue_abandoned(but=self.executor.worker)
-        self.broker.look()
         self.executor.note(mode="celery" if self._celery_works() else "relay", broker_error=self.broker.error)
 
     def _celery_works(self) -> bool:
