@@ -1,0 +1,96 @@
+"""The mail server is down, the broker is down: buyers notice neither, and nothing is lost."""
+
+import re
+import statistics
+import time
+
+from tests.journeys import tables
+from tests.journeys.visitor import Visitor
+from tests.rig import until
+
+ORDERS_WITHOUT_BROKER = 20
+
+
+def buy(shop, count):
+    """Orders, and how long each took to be answered."""
+    orders, took = [], []
+    for _ in range(count):
+        began = time.monotonic()
+        answer = shop.order(sku="STICK-SET")
+        took.append(time.monotonic() - began)
+        assert answer.status == 201, answer.text
+        orders.append(answer.json())
+    return orders, took
+
+
+def letters_about(post, orders):
+    """The letters that came about these orders, as (order, addressee)."""
+    wanted = {order["number"] for order in orders}
+    found = [(wanted & set(letter.subject.split()), letter.to) for letter in post.letters]
+    return sorted((number, to) for [*numbers], to in found for number in numbers)
+
+
+def expected(orders):
+    return sorted((order["number"], to) for order in orders for to in (order["email"], "shipping@waybill.example"))
+
+
+def staff_banner(shop):
+    """What the staff pages say at the top, to a person who logs in to them."""
+    visitor = Visitor(shop.url)
+    visitor.go("/admin/login/?next=/admin/")
+    staff = shop.facts["staff"]
+    form = next(form for form in visitor.forms() if "password" in form.names)
+    visitor.send(visitor.url, form.fields | {"username": staff["email"], "password": staff["password"]})
+    assert visitor.page.status == 200
+    return re.sub(r"\s+", " ", visitor.page.text)
+
+
+def test_with_the_mail_server_down_buyers_are_served_and_letters_come_later(shop, post, books_balance):
+    _, healthy = buy(shop, 5)
+    post.kill()
+
+    orders, took = buy(shop, 5)
+    time.sleep(1)  # long enough for the deliveries to have met the closed door
+    waiting = tables.rows(shop, "SELECT count(*) FROM notifications_letter WHERE state = 'queued'")[0][0]
+    post.start()
+    until(lambda: letters_about(post, orders) == expected(orders), within=30, what="the letters")
+
+    print(f"checkout: {statistics.median(healthy):.2f} s with, {statistics.median(took):.2f} s without a mail server")
+    assert waiting == 10
+    assert statistics.median(took) < 2 * statistics.median(healthy) + 0.5
+    assert len(set(post.receipts())) == len(post.receipts())
+    for order in orders:  # an outage burns no attempt
+        ran = tables.deliveries(shop, order["correlation_id"], "d.handler, d.attempt")
+        assert {attempt for handler, attempt in ran if handler == "notifications.send_letter"} == {1}
+    books_balance()
+
+
+def test_with_the_broker_killed_and_its_data_gone_nothing_is_lost(shop, broker, post, books_balance):
+    first, _ = buy(shop, 1)
+
+    broker.lose()
+    orders, _ = buy(shop, ORDERS_WITHOUT_BROKER)
+    until(lambda: letters_about(post, first + orders) == expected(first + orders), within=40, what="the letters")
+    banner = staff_banner(shop)
+
+    assert "The broker does not answer" in banner
+    assert "The relay runs the handlers" in banner
+    kinds = {kind for order in orders for _, state, kind in tables.deliveries(shop, order["correlation_id"])}
+    assert "relay" in kinds
+    assert len(set(post.receipts())) == len(post.receipts())
+    books_balance()
+
+
+def test_when_the_broker_is_back_celery_takes_over_again(shop, broker, post):
+    broker.lose()
+    buy(shop, 1)
+    broker.start()
+
+    def celery_runs_everything():
+        [order], _ = buy(shop, 1)
+        until(lambda: letters_about(post, [order]) == expected([order]), within=40, what="the letters")
+        ran = tables.deliveries(shop, order["correlation_id"])
+        return {kind for _, state, kind in ran if state == "done"} == {"worker"}
+
+    until(celery_runs_everything, within=60, what="Celery to take over")
+    assert "The broker does not answer" not in staff_banner(shop)
