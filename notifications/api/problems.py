@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework import exceptions, serializers
 from rest_framework.response import Response
@@ -138,6 +139,7 @@ def refusals(*statuses: int, **described: str) -> dict[tuple[int, str] | int, An
     }
 
 
+@csrf_exempt
 def nothing_here(request: HttpRequest, **_: str) -> JsonResponse:
     """Any address under /api/ that is not one of ours."""
     hint = "" if request.path.endswith("/") else " Addresses of this API end with a slash."

@@ -26,7 +26,7 @@ class Program:
 
     def __init__(self, user=None, scopes=tuple(SCOPES)):
         self.user = user
-        self.client = APIClient(raise_request_exception=False)
+        self.client = APIClient(enforce_csrf_checks=True, raise_request_exception=False)
         if user is not None:
             self.key, plain = keys.issue(user=user, name="test", scopes=scopes)
             self.client.credentials(HTTP_AUTHORIZATION=f"Bearer {plain}")
