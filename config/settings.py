@@ -261,7 +261,9 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Waybill API",
-    "DESCRIPTION": "Orders, their side effects, and the events behind them.",
+    "DESCRIPTION": "Orders, their side effects, and the events behind them. Money is in minor units: 1290 EUR is 12.90."
+    " Every refusal is a problem document (RFC 9457): branch on its `code`, show its `detail`, and quote its"
+    " `request_id` when you ask us. Lists come in pages: follow `next`. Version 1 only ever gains fields.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",

@@ -38,7 +38,7 @@ class Deliveries(GenericAPIView[Any]):
 
     @extend_schema(
         operation_id="list_deliveries",
-        summary="Deliveries, newest first; `state=dead` are the dead letters",
+        summary="Deliveries, newest first; the dead letters are those in state dead",
         parameters=[DeliveryFilter],
         responses={200: DeliverySerializer(many=True), **_LIST},
     )
