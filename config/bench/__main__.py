@@ -85,10 +85,10 @@ def _until_the_worker_works() -> None:
     from config.bench.flow import drain
     from notifications.pipeline.health import pipeline_health
 
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while pipeline_health().mode != "celery":
         if time.monotonic() > deadline:
-            raise TimeoutError("no worker came up within 60 s")
+            raise TimeoutError("no worker came up within 180 s")
         time.sleep(0.1)
     drain("delay", count=20, first=9_000_000)
 

@@ -58,6 +58,7 @@ def attempt(*, delivery_id: int, worker: Worker) -> bool:
         try:
             _run(claim)
         except Fenced:
+            log.warning("delivery_fenced", **_names(claim))
             _record(claim, Attempt.Outcome.FENCED, message="Rescued meanwhile; this run was undone.")
     return True
 
@@ -108,6 +109,7 @@ def _handle(claim: _Claim, subscription: Subscription) -> None:
         subscription.function(event)
         with transaction.atomic(durable=True):
             _complete(claim)
+    log.info("delivery_done", **_names(claim))
 
 
 def _event(claim: _Claim) -> Any:
@@ -134,6 +136,7 @@ def _fail(claim: _Claim, error: Exception) -> None:
     if claim.delivery.attempt >= claim.delivery.max_attempts:
         _bury(claim, error)
         return
+    log.warning("delivery_failed", **_names(claim), error=_sentence(error))
     with transaction.atomic(durable=True):
         _record_error(claim, error)
         _put_back(claim, wait=delay(claim.delivery.attempt), error=_sentence(error))
@@ -154,7 +157,7 @@ def _bury(claim: _Claim, error: Exception) -> None:
     with transaction.atomic(durable=True):
         _record_error(claim, error)
         claim.update(state=Delivery.State.DEAD, finished_at=timezone.now(), last_error=_sentence(error))
-    log.error("delivery_buried", delivery=claim.delivery.pk, handler=claim.delivery.handler, error=_sentence(error))
+    log.error("delivery_buried", **_names(claim), error=_sentence(error))
     buried.send_robust(sender=Delivery, delivery=claim.delivery)
 
 
@@ -178,6 +181,10 @@ def _record(claim: _Claim, outcome: Attempt.Outcome, **facts: str) -> None:
 
 def _sentence(error: Exception) -> str:
     return f"{type(error).__qualname__}: {error}" if not isinstance(error, Permanent) else str(error)
+
+
+def _names(claim: _Claim) -> dict[str, Any]:
+    return {"delivery": claim.delivery.pk, "handler": claim.delivery.handler, "attempt": claim.delivery.attempt}
 
 
 class NotWaiting(Exception):  # noqa: N818
