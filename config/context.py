@@ -6,5 +6,5 @@ from django.conf import settings
 from django.http import HttpRequest
 
 
-def shop(request: HttpRequest) -> dict[str, Any]:
+def shop(_request: HttpRequest) -> dict[str, Any]:
     return {"LOCAL": settings.LOCAL}

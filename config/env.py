@@ -1,5 +1,6 @@
 """Settings from the environment, a `.env` file, or a file named by `NAME_FILE`."""
 
+import contextlib
 import json
 import secrets
 from pathlib import Path
@@ -37,10 +38,8 @@ def local_secret_key(folder: Path) -> str:
         draft = path.with_name(f"secret_key.{secrets.token_hex(4)}")
         draft.touch(mode=0o600)
         draft.write_text(secrets.token_urlsafe(50))
-        try:
+        with contextlib.suppress(FileExistsError):
             path.hardlink_to(draft)  # the first of several processes wins, whole
-        except FileExistsError:
-            pass
         draft.unlink()
     return path.read_text()
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 from notifications.mail import mailbox
 
 SKU: Final = "MUG-RED"
-PATIENCE: Final = 60.0  # seconds for both letters; a healthy shop takes one or two, a first start on a busy machine more
+PATIENCE: Final = 60.0  # seconds for both letters: one or two do, but not at the first start on a busy machine
 PAUSE: Final = 0.05
 ADDRESS: Final = {
     "name": "Smoke Test",
