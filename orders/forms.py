@@ -9,6 +9,7 @@ from typing import Any, Final
 from babel import Locale
 from django import forms
 from django.conf import settings
+from django.utils.functional import Promise
 from django.utils.translation import get_language, to_locale
 from django.utils.translation import gettext_lazy as _
 
@@ -22,8 +23,8 @@ _NOT_COUNTRIES: Final = {"EU", "EZ", "QO", "UN", "XA", "XB", "ZZ"}
 @dataclass(frozen=True, kw_only=True)
 class TrialCard:
     payment_method: str
-    name: str
-    words: str
+    name: str | Promise
+    words: str | Promise
 
 
 # Stripe's own test names work at Stripe too; the pm_bank ones only at the stand-in.

@@ -60,8 +60,8 @@ def moment(moment: datetime | None) -> SafeString:
 
 @register.simple_tag(takes_context=True)
 def cart_count(context: dict[str, Any]) -> int:
-    request = context.get("request")
-    return cart.count(request.session) if hasattr(request, "session") else 0
+    session = getattr(context.get("request"), "session", None)
+    return 0 if session is None else cart.count(session)
 
 
 def _time(moment: datetime, words: str) -> SafeString:

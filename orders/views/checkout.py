@@ -125,7 +125,7 @@ def _checkout_page(
 
 
 def _costs(basket: carts.Cart, method: str | None) -> dict[str, Any]:
-    chosen = method if method in SHIPPING_METHODS else next(iter(SHIPPING_METHODS))
+    chosen = method if method and method in SHIPPING_METHODS else next(iter(SHIPPING_METHODS))
     return {"cart": basket, "chosen_method": chosen, "quote": quote(_items(basket), chosen)}
 
 

@@ -51,12 +51,16 @@ def order_progress(request: HttpRequest, number: str) -> HttpResponse:
 @require_GET
 def receipt(request: HttpRequest, number: str) -> HttpResponse:
     found = _visible_order(request, number)
-    return render(request, "orders/receipt.html", {"order": found, "order_url": _beside(request, "order", number)})
+    return render(
+        request,
+        "orders/receipt.html",
+        {"order": found, "lines": found.lines.order_by("pk"), "order_url": _beside(request, "order", number)},
+    )
 
 
 def _visible_order(request: HttpRequest, number: str) -> Order:
     """The order, for those who may see it; for all others there is no such page."""
-    found = get_object_or_404(Order.objects.prefetch_related("lines", "attempts"), number=number)
+    found = get_object_or_404(Order.objects.prefetch_related("attempts"), number=number)
     if not links.may_see(found, user=request.user, key=request.GET.get("key", "")):
         raise Http404
     return found
@@ -71,6 +75,7 @@ def _live(request: HttpRequest, found: Order, *, since: int, now: int) -> dict[s
     seen = hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
     return {
         "order": found,
+        "lines": found.lines.order_by("pk"),  # read by the whole page alone
         "steps": steps,
         "effects": [effect for effect in effects if effect.words],
         "settled": _is_settled(found, effects),

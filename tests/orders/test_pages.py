@@ -449,6 +449,14 @@ def test_a_look_that_finds_nothing_new_is_answered_with_nothing(client, bank):
     assert poll(client, page).status_code == 204
 
 
+def test_a_look_costs_five_queries(client, bank, django_assert_num_queries):
+    page = client.get(links.guest_path(an_order(client))).content.decode()
+
+    # The order, its attempts, events and deliveries; and the session, because the log line names the user.
+    with django_assert_num_queries(5):
+        poll(client, page)
+
+
 def test_a_look_after_a_change_brings_the_new_words(client, bank):
     bank(Status.UNKNOWN)
     order = an_order(client)
@@ -520,6 +528,11 @@ def test_a_letter_that_must_be_tried_again_is_told_with_its_next_try(client, ban
     page = client.get(links.guest_path(order)).content.decode()
 
     assert "Confirmation e-mail is on its way (try 2 of 10, next at 14:03)" in page
+
+
+def test_staff_read_on_the_shops_own_pages_that_nobody_does_the_work(client, admin_client):
+    assert 'class="staff-warnings' in admin_client.get("/").content.decode()
+    assert 'class="staff-warnings' not in client.get("/").content.decode()
 
 
 # -- Colours, receipt, missing pages ----------------------------------------------------------
