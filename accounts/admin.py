@@ -21,7 +21,7 @@ for other in (Group, EmailAddress, Authenticator):
     with suppress(NotRegistered):
         admin.site.unregister(other)
 
-RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
+RIGHTS = ("is_staff", "is_superuser", "groups")
 
 
 class ApiKeyInline(TabularInline):
@@ -50,6 +50,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
         ("Dates", {"fields": ("date_joined", "last_login")}),
     )
     add_fieldsets = ((None, {"fields": ("email", "name", "password1", "password2")}),)
+    filter_horizontal = ()
     readonly_fields = ("date_joined", "last_login")
     inlines = (ApiKeyInline,)
 
@@ -68,4 +69,4 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
 
 @admin.register(Group)
 class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
-    pass
+    filter_horizontal = ()  # the two-column picker is wider than the page

@@ -23,6 +23,7 @@ UNFOLD = {
     "SITE_URL": "/",
     "SITE_ICON": lambda _request: static("mark.svg"),
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda _request: static("mark.svg")}],
+    "STYLES": [lambda _request: static("admin-waybill.css")],
     "SHOW_BACK_BUTTON": False,
     "SHOW_HISTORY": False,
     "BORDER_RADIUS": "6px",

@@ -1,13 +1,16 @@
 """What every page shows to staff when the pipeline needs them."""
 
 import time
-from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from notifications.pipeline.health import Health, pipeline_health
+
+REMEMBERED = 1.0  # seconds, in this process
+
+_known: Final[list[tuple[float, Health]]] = []
 
 
 def staff_warnings(request: HttpRequest) -> dict[str, Any]:
@@ -23,17 +26,17 @@ def staff_warnings(request: HttpRequest) -> dict[str, Any]:
 
 def current_health() -> Health:
     """The pipeline's health, at most a second old: several parts of one page ask for it."""
-    return _health_in(int(time.monotonic()))
-
-
-@lru_cache(maxsize=1)
-def _health_in(_second: int) -> Health:
-    return pipeline_health()
+    known = _known[:]  # a copy: another thread may forget it meanwhile
+    if known and time.monotonic() - known[0][0] <= REMEMBERED:
+        return known[0][1]
+    health = pipeline_health()
+    _known[:] = [(time.monotonic(), health)]
+    return health
 
 
 def forget_health() -> None:
     """After a decision that changes it: the next page must not show the past."""
-    _health_in.cache_clear()
+    _known[:] = []
 
 
 def _is_staff(request: HttpRequest) -> bool:

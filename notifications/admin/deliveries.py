@@ -111,7 +111,7 @@ def _references(row: Delivery, events: Any) -> set[str]:
 
 @admin.register(Delivery)
 class DeliveryAdmin(DeliveryPages):
-    list_display = ("title", "state_mark", "event_name", "about", "tried", "next_try", "created", "took")
+    list_display = ("title", "state_mark", "event_name", "about", "tried", "next_try", "created")
     list_filter = (DeliveryTabs, HandlerFilter, QueueFilter)
     ordering = ("-id",)
 
@@ -122,9 +122,3 @@ class DeliveryAdmin(DeliveryPages):
     @display(description="created", ordering="id")
     def created(self, row: Delivery) -> SafeString:
         return marks.ago(row.created_at)
-
-    @display(description="took")
-    def took(self, row: Delivery) -> str:
-        if row.state != Delivery.State.DONE or not row.started_at or not row.finished_at:
-            return marks.NOTHING
-        return f"{(row.finished_at - row.started_at).total_seconds():.2f} s"

@@ -15,10 +15,12 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
 from notifications.admin.readonly import ReadOnlyAdmin
+from notifications.admin.subjects import named
 from notifications.marks import badge
 from orders.models import Product, Stock
 from orders.templatetags.shop import money
 
+MOVEMENTS_SHOWN = 100
 LOW = 5  # units: from here on the list warns
 
 
@@ -35,7 +37,7 @@ class ProductForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.initial["amount"] = self.instance.price_money.amount
+        self.initial["amount"] = f"{self.instance.price_money.amount:.2f}"
         self.fields["amount"].help_text = f"In {self.instance.currency}. Orders already placed keep their price."
 
     def save(self, commit: bool = True) -> Any:
@@ -91,8 +93,14 @@ class StockAdmin(ReadOnlyAdmin):
         return super().page_rows().select_related("product")
 
     def page(self, request: HttpRequest, row: Stock) -> dict[str, Any]:
-        movements = row.product.movements.select_related("order").order_by("-pk")[:100]
-        return {"title": row.product.name, "movements": list(movements), "free": _available(row)}
+        movements = list(row.product.movements.select_related("order").order_by("-pk")[:MOVEMENTS_SHOWN])
+        return {
+            "title": row.product.name,
+            "original": "",  # its name is a number: the head says just “Stock”
+            "movements": movements,
+            "names": named(move.actor for move in movements),
+            "free": _available(row),
+        }
 
     @display(description="SKU", ordering="product__sku")
     def sku(self, row: Stock) -> str:

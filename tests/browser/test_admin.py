@@ -1,0 +1,165 @@
+"""The staff pages of a running shop, as somebody woken at night meets them."""
+
+import itertools
+import signal
+from pathlib import Path
+
+import axe_core_python
+import pytest
+
+from tests.rig import until
+
+pytestmark = pytest.mark.browser
+
+AXE = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text()
+# Without axe's "best practice": the toolkit's frame has no main landmark, and no block to put one in.
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+SUITS = list(itertools.product(("light", "dark"), (1280, 320)))
+
+# The confirmation of an order died, as if its mail server had refused it ten times.
+BURY = """
+from django.utils import timezone
+from notifications.models import Attempt, Delivery
+from orders.models import Order
+subject = f"order:{Order.objects.get(number='NUMBER').pk}"
+row = Delivery.objects.get(handler="orders.email_confirmation", event__subject=subject)
+try:
+    raise OSError("refused")
+except OSError:
+    import traceback
+    text = traceback.format_exc()
+Delivery.objects.filter(pk=row.pk).update(
+    state="dead", attempt=10, last_error="OSError: refused", finished_at=timezone.now()
+)
+Attempt.objects.create(delivery=row, n=10, token=row.token + 100, outcome="error", error_class="OSError",
+                       message="refused", traceback=text)
+print("buried", row.pk)
+"""
+
+
+@pytest.fixture(scope="module")
+def order(shop):
+    """The number of an order whose confirmation has arrived."""
+    number = shop.order(email="night@example.com").json()["number"]
+    until(lambda: shop.mailbox(to="night@example.com"), within=30, what="the confirmation")
+    return number
+
+
+@pytest.fixture
+def dead(shop, order):
+    """The id of the delivery that died."""
+    done = shop.manage("shell", "-c", BURY.replace("NUMBER", order))
+    assert "buried" in done.stdout, done.stderr
+    return int(done.stdout.split("buried ")[1].split()[0])
+
+
+@pytest.fixture
+def staff(visit, shop):
+    """`staff(java_script_enabled=False)`: a page of somebody of the staff, on the dashboard."""
+
+    def log_in(**options):
+        page, who = visit(**options), shop.facts["staff"]
+        page.goto("/admin/login/?next=/admin/")
+        page.fill("#id_username", who["email"])
+        page.fill("#id_password", who["password"])
+        page.click("#login-form button[type=submit]")
+        page.wait_for_url("**/admin/")
+        return page
+
+    return log_in
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
+def test_a_failure_is_found_understood_and_mended_from_the_dashboard(staff, dead, scripts):
+    page = staff(java_script_enabled=scripts)
+    page.click("text=orders.email_confirmation")
+    assert page.inner_text(".wb-sentence") == "Nobody will try this again until you decide."
+    assert page.inner_text(".wb-message") == "OSError: refused"
+    page.click("button:has-text('Retry now')")
+    assert "orders.email_confirmation will be tried again now." in page.inner_text("#page")
+    until(lambda: page.reload() and "It has worked since." in page.inner_text("#page"), within=20)
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
+def test_failures_are_discarded_from_the_list_with_a_reason(staff, dead, scripts):
+    page = staff(java_script_enabled=scripts)
+    page.goto("/admin/notifications/failure/?show=dead")
+    page.check("input.action-select")
+    page.select_option("select[name=action]", "discard_selected")
+    page.click("button[name=index]")
+    page.fill("#reason", "the buyer has it on paper")
+    page.click("button:has-text('Discard 1')")
+    assert "1 discarded." in page.inner_text("#page")
+    page.goto(f"/admin/notifications/delivery/{dead}/change/")
+    assert "the buyer has it on paper" in page.inner_text("#page")
+
+
+def test_the_order_page_has_the_button_and_comes_back_to_the_order(staff, order, dead):
+    page = staff()
+    page.goto(f"/admin/orders/order/?q={order}")
+    page.click(f"#result_list a:has-text('{order}')")
+    page.click(".wb-strip button:has-text('Retry now')")
+    assert page.title().strip().startswith(order)
+    assert "will be tried again now." in page.inner_text("#page")
+
+
+def test_the_letter_is_shown_as_its_reader_sees_it(staff, order):
+    page = staff()
+    page.goto("/admin/notifications/letter/?q=night@example.com")
+    page.click("#result_list th a")
+    assert order in page.frame_locator(".wb-letter").locator("body").inner_text()
+
+
+def faults(page, name):
+    for colours, width in SUITS:
+        page.emulate_media(color_scheme=colours)
+        page.set_viewport_size({"width": width, "height": 800})
+        page.reload()  # the toolkit's script looks at the colours when it loads
+        page.evaluate(AXE)
+        found = page.evaluate("tags => axe.run({runOnly: tags})", WCAG)["violations"]
+        where = f"{name}, {colours}, {width}"
+        yield from (f"{where}: {fault['id']}: {node['html']}" for fault in found for node in fault["nodes"])
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            yield f"{where}: wider than the screen"
+
+
+def walk(page, dead):
+    for path in ("", "orders/order/", "notifications/failure/", f"notifications/failure/{dead}/change/"):
+        page.goto(f"/admin/{path}")
+        yield path
+    page.goto("/admin/orders/order/")
+    page.click("#result_list th a")
+    yield "order"
+    for of in ("delivery", "event", "letter", "worker"):
+        page.goto(f"/admin/notifications/{of}/")
+        page.click("#result_list th a")
+        yield of
+    page.goto("/admin/orders/stock/")
+    page.click("#result_list th a")
+    yield "stock"
+
+
+def test_no_staff_page_shuts_anybody_out(staff, dead):
+    page = staff(bypass_csp=True, reduced_motion="reduce")
+    assert [fault for name in walk(page, dead) for fault in faults(page, name)] == []
+
+
+def test_a_small_screen_reaches_every_list_without_scripts(staff):
+    page = staff(java_script_enabled=False, viewport={"width": 320, "height": 800})
+    links = page.eval_on_selector_all(".wb-narrow-menu a", "links => links.map(link => link.innerText.trim())")
+    assert [link.split()[0] for link in links][:5] == ["Dashboard", "Orders", "Products", "Stock", "Failures"]
+    for link in page.locator(".wb-narrow-menu a").all():
+        assert link.is_visible()
+
+
+def test_the_banner_appears_when_the_relay_is_gone_and_goes_when_it_is_back(staff, shop):
+    page = staff()
+    assert page.locator("[role=alert]").count() == 0
+    # Stopped, not killed: the supervisor brings a dead relay back before its silence is noticed.
+    relay = shop.kill("relay", signal.SIGSTOP)
+    try:
+        until(lambda: page.reload() and page.locator("[role=alert]").count(), within=25, what="the banner")
+        assert "No relay is running" in page.inner_text("[role=alert]")
+    finally:
+        shop.kill("relay", signal.SIGCONT)
+    until(lambda: page.reload() and not page.locator("[role=alert]").count(), within=25, what=f"relay {relay}")

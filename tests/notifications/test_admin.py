@@ -1,0 +1,396 @@
+"""What staff see of what happens after the commit, and the two decisions that are theirs."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.utils import timezone
+
+from accounts.models import User
+from notifications import context
+from notifications.admin.traces import blocks
+from notifications.models import Attempt, Delivery, Event, Failure, Letter, Worker
+
+pytestmark = pytest.mark.django_db
+
+FAILURES = "/admin/notifications/failure/"
+
+
+@pytest.fixture(autouse=True)
+def fresh_health(monkeypatch):
+    """Nothing is known from an earlier test, and a slow machine does not ask twice for one page."""
+    context.forget_health()
+    monkeypatch.setattr(context, "REMEMBERED", 60.0)
+
+
+@pytest.fixture
+def sam():
+    return User.objects.create(email="sam@example.com", is_staff=True, is_superuser=True)
+
+
+@pytest.fixture
+def staff(client, sam):
+    """The browser of somebody who may do everything."""
+    client.force_login(sam)
+    return client
+
+
+@pytest.fixture
+def colleague(client):
+    """`colleague("view_failure")` is the browser of somebody who may do just that."""
+
+    def log_in(*permissions):
+        user = User.objects.create(email="kim@example.com", is_staff=True)
+        user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+        client.force_login(user)
+        return client
+
+    return log_in
+
+
+def delivery(state="dead", *, subject="user:1", **facts):
+    event = Event.objects.create(
+        name="user.registered", subject=subject, payload={"user_id": 1}, correlation_id="abc-123", actor="visitor"
+    )
+    return Delivery.objects.create(
+        **{
+            "event": event,
+            "handler": "accounts.send_welcome",
+            "queue": "mail",
+            "state": state,
+            "last_error": "SMTPException: refused" if state in ("dead", "ready") else "",
+            "attempt": 3,
+            **facts,
+        }
+    )
+
+
+def page_of(row, of="failure"):
+    return f"/admin/notifications/{of}/{row.pk}/change/"
+
+
+def said(response):
+    """What the page that follows says in its messages."""
+    return [str(message) for message in response.context["messages"]]
+
+
+def badges(response):
+    return re.findall(r'wb-badge [\w-]+">([^<]+)<', response.content.decode())
+
+
+# -- The list ---------------------------------------------------------------------------------
+
+
+def test_the_dead_come_first_then_what_retries_and_nothing_that_went_well(staff):
+    delivery("ready")
+    delivery("done")
+    delivery("cancelled", last_error="refused")
+    delivery("ready", last_error="", attempt=0)
+    delivery("dead")
+    assert badges(staff.get(FAILURES)) == ["Dead", "Retrying"]
+
+
+def test_a_wait_that_burns_no_attempt_is_a_failure_to_see_too(staff):
+    delivery("ready", attempt=0, last_error="the mail server does not answer")
+    assert badges(staff.get(FAILURES)) == ["Retrying"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"show": "dead"}, ["Dead"]),
+        ({"show": "retrying"}, ["Retrying"]),
+        ({"handler": "notifications.send_letter"}, ["Dead"]),
+        ({"queue": "mail"}, ["Retrying"]),
+        ({"q": "abc-123"}, ["Dead", "Retrying"]),
+        ({"q": "no such thing"}, []),
+    ],
+)
+def test_failures_are_found_by_state_handler_queue_and_words(staff, asked, found):
+    delivery("dead", handler="notifications.send_letter", queue="default")
+    delivery("ready")
+    assert badges(staff.get(FAILURES, asked)) == found
+
+
+def test_a_failure_says_what_it_is_about_how_often_it_was_tried_and_when_next(staff, sam):
+    row = delivery("ready", subject=f"user:{sam.pk}", available_at=timezone.now() + timedelta(minutes=3, seconds=5))
+    page = staff.get(FAILURES).content.decode()
+    assert f'<a class="wb-link" href="/admin/accounts/user/{sam.pk}/change/">sam@example.com</a>' in page
+    assert f"{row.attempt} of {row.max_attempts}" in page
+    assert re.search(r"in 3 min\b", page)
+
+
+@pytest.mark.parametrize(
+    ("of", "questions"),
+    [
+        ("failure", 6),  # session, user, health (2), count, rows with their events
+        ("delivery", 6),
+        ("event", 7),  # and their deliveries
+        ("letter", 6),
+        ("worker", 6),
+    ],
+)
+def test_the_lists_ask_as_many_questions_for_twenty_rows_as_for_two(staff, django_assert_num_queries, of, questions):
+    for number in (2, 18):
+        for n in range(number):
+            made = delivery("dead", subject="")
+            Letter.objects.create(once=f"{made.pk}", message_id=f"<{made.pk}>", to="a@example.com", text="", html="")
+            Worker.objects.create(kind="worker", host="h", pid=n, lock_key=n)
+        staff.get(f"/admin/notifications/{of}/")
+        context.forget_health()
+        with django_assert_num_queries(questions):
+            staff.get(f"/admin/notifications/{of}/")
+
+
+def test_names_of_what_rows_are_about_cost_one_question_a_kind(staff, sam, django_assert_num_queries):
+    for _ in range(10):
+        delivery("dead", subject=f"user:{sam.pk}")
+    staff.get(FAILURES)
+    context.forget_health()
+    with django_assert_num_queries(7):
+        staff.get(FAILURES)
+
+
+# -- One failure ------------------------------------------------------------------------------
+
+TRACEBACK = """Traceback (most recent call last):
+  File "{base}/orders/handlers.py", line 22, in email_confirmation
+    _write("confirmation", order)
+  File "{base}/.venv/lib/python3.11/site-packages/django/template/base.py", line 171, in render
+    return self._render(context)
+           ^^^^^^^^^^^^^^^^^^^^^
+  File "/usr/lib/python3.11/smtplib.py", line 1, in send
+    raise
+smtplib.SMTPException: refused
+"""
+
+
+def test_a_traceback_shows_our_frames_and_folds_the_libraries(settings):
+    cut = blocks(TRACEBACK.format(base=settings.BASE_DIR))
+    assert [(block.kind, block.frames) for block in cut] == [("words", 0), ("ours", 1), ("library", 2), ("words", 0)]
+    assert cut[1].text.startswith('  File "orders/handlers.py", line 22')
+    assert cut[3].text == "smtplib.SMTPException: refused"
+
+
+def test_the_page_of_a_failure_tells_why_how_often_and_what_else_happened(staff, settings, django_assert_num_queries):
+    row = delivery()
+    for n in (1, 2):
+        Attempt.objects.create(
+            delivery=row,
+            n=n,
+            token=n,
+            outcome="error",
+            error_class="SMTPException",
+            message=f"refused, time {n}",
+            traceback=TRACEBACK.format(base=settings.BASE_DIR),
+        )
+    staff.get(page_of(row))
+    context.forget_health()
+    # session, user, health (2); the row; tries; trail: events, deliveries; the name of user:1
+    with django_assert_num_queries(9):
+        page = staff.get(page_of(row)).content.decode()
+    assert page.index("refused, time 2") < page.index("refused, time 1")
+    assert "2 library frames" in page
+    assert "Nobody will try this again until you decide." in page
+    assert "&quot;user_id&quot;: 1" in page
+
+
+def test_what_an_error_says_is_shown_and_not_run(staff):
+    row = delivery(last_error="<script>alert(1)</script>")
+    for url in (FAILURES, page_of(row), "/admin/"):
+        assert "<script>alert" not in staff.get(url).content.decode()
+
+
+# -- Retry and discard ------------------------------------------------------------------------
+
+
+def test_retry_makes_it_due_at_once_and_writes_down_who(staff, sam):
+    row = delivery()
+    answer = staff.post(f"{FAILURES}{row.pk}/retry/", follow=True)
+    row.refresh_from_db()
+    assert said(answer) == ["accounts.send_welcome will be tried again now."]
+    assert (row.state, row.available_at <= timezone.now()) == ("ready", True)
+    assert [(note["action"], note["by"]) for note in row.resolution] == [("retry", f"user:{sam.pk}")]
+
+
+def test_discard_needs_a_reason_and_keeps_it(staff, sam):
+    row = delivery()
+    refused = staff.post(f"{FAILURES}{row.pk}/discard/", {"reason": "  "}, follow=True)
+    assert said(refused) == ["Nothing was discarded: give a reason first."]
+    answer = staff.post(f"{FAILURES}{row.pk}/discard/", {"reason": "sent by hand"}, follow=True)
+    row.refresh_from_db()
+    assert said(answer) == ["accounts.send_welcome was discarded and will not be tried again."]
+    assert (row.state, row.resolution[-1]["reason"]) == ("cancelled", "sent by hand")
+    assert "sent by hand" in answer.content.decode()
+
+
+@pytest.mark.parametrize("state", ["done", "cancelled"])
+def test_a_decision_that_comes_too_late_says_so_and_changes_nothing(staff, state):
+    row = delivery(state)
+    answer = staff.post(f"{FAILURES}{row.pk}/retry/", follow=True)
+    row.refresh_from_db()
+    assert said(answer) == [f"Nothing was changed. Delivery {row.pk} is no longer waiting."]
+    assert row.state == state
+
+
+def test_a_retry_never_leads_to_a_page_of_somebody_else(staff):
+    answer = staff.post(f"{FAILURES}{delivery().pk}/retry/", {"next": "https://evil.example/"})
+    assert answer.headers["Location"].startswith(FAILURES)
+
+
+@pytest.mark.parametrize("decision", ["retry", "discard"])
+def test_a_decision_needs_its_permission_a_post_and_the_token_of_the_form(colleague, sam, client, decision):
+    row, viewer = delivery(), colleague("view_failure")
+    url = f"{FAILURES}{row.pk}/{decision}/"
+    assert viewer.get(url).status_code == 405
+    assert viewer.post(url, {"reason": "x"}).status_code == 403
+    assert "Retry now" not in viewer.get(page_of(row)).content.decode()
+    client.handler.enforce_csrf_checks = True
+    client.force_login(sam)
+    assert client.post(url, {"reason": "x"}).status_code == 403
+    row.refresh_from_db()
+    assert row.state == "dead"
+
+
+def test_who_may_decide_need_not_be_a_superuser(colleague):
+    row = delivery()
+    colleague("view_failure", "decide_failure").post(f"{FAILURES}{row.pk}/retry/")
+    row.refresh_from_db()
+    assert row.state == "ready"
+
+
+def test_several_are_retried_together_and_what_ran_meanwhile_is_left_alone(staff):
+    rows = [delivery(), delivery("ready"), delivery("running", worker=worker(), lease_until=timezone.now())]
+    Failure.objects.filter(pk=rows[2].pk).update(last_error="refused")
+    chosen = {"action": "retry_selected", "_selected_action": [row.pk for row in rows]}
+    answer = staff.post(FAILURES, chosen, follow=True)
+    assert said(answer) == [
+        "2 will be tried again now.",
+        f"1 left alone. Delivery {rows[2].pk} is no longer waiting.",
+    ]
+
+
+def test_several_are_discarded_after_one_reason_was_given(staff):
+    rows = [delivery(), delivery()]
+    chosen = {"action": "discard_selected", "_selected_action": [row.pk for row in rows]}
+    asked = staff.post(FAILURES, chosen)
+    assert "Discard 2 failures?" in asked.content.decode()
+    assert Failure.objects.failing().count() == 2
+    answer = staff.post(FAILURES, {**chosen, "reason": "a test"}, follow=True)
+    assert said(answer) == ["2 discarded."]
+    assert Failure.objects.failing().count() == 0
+
+
+def test_the_actions_are_not_offered_to_who_may_only_look(colleague):
+    row, viewer = delivery(), colleague("view_failure")
+    viewer.post(FAILURES, {"action": "retry_selected", "_selected_action": [row.pk]})
+    row.refresh_from_db()
+    assert row.state == "dead"
+
+
+# -- The rest ---------------------------------------------------------------------------------
+
+
+def worker(**facts):
+    return Worker.objects.create(**{"kind": "worker", "host": "here", "pid": 1, "lock_key": 1, **facts})
+
+
+@pytest.mark.parametrize("of", ["failure", "delivery", "event", "letter", "worker"])
+def test_nothing_is_added_changed_or_deleted_here(staff, of):
+    row = {"event": lambda: delivery().event, "worker": worker, "letter": letter}.get(of, delivery)()
+    assert staff.get(f"/admin/notifications/{of}/add/").status_code == 403
+    assert staff.get(f"/admin/notifications/{of}/{row.pk}/delete/").status_code == 403
+    assert staff.get(page_of(row, of)).status_code == 200
+
+
+@pytest.mark.parametrize("of", ["failure", "delivery", "event", "letter", "worker"])
+def test_each_page_needs_the_permission_to_view_it(colleague, of):
+    row = {"event": lambda: delivery().event, "worker": worker, "letter": letter}.get(of, delivery)()
+    viewer = colleague("view_order")
+    assert viewer.get(f"/admin/notifications/{of}/").status_code == 403
+    assert viewer.get(page_of(row, of)).status_code == 403
+
+
+def letter(**facts):
+    return Letter.objects.create(
+        **{
+            "once": "x",
+            "template": "orders/confirmation",
+            "to": "ada@example.com",
+            "subject": "Thank you",
+            "text": "Thanks",
+            "html": "<html><head></head><body><p>Thanks</p></body></html>",
+            "message_id": "<1@x>",
+            **facts,
+        }
+    )
+
+
+def test_a_letter_is_shown_in_a_frame_that_can_do_nothing(staff):
+    row = letter()
+    page = staff.get(page_of(row, "letter")).content.decode()
+    assert re.search(rf'<iframe [^>]*src="/admin/notifications/letter/{row.pk}/html/"[^>]* sandbox="', page)
+    frame = staff.get(f"/admin/notifications/letter/{row.pk}/html/")
+    assert "<p>Thanks</p>" in frame.content.decode()
+    assert frame.headers["Content-Security-Policy"].startswith("sandbox ")
+    assert "default-src 'none'" in frame.headers["Content-Security-Policy"]
+    assert frame.headers["X-Frame-Options"] == "SAMEORIGIN"
+
+
+def test_a_letters_frame_needs_the_permission_too(colleague):
+    assert colleague("view_order").get(f"/admin/notifications/letter/{letter().pk}/html/").status_code == 403
+
+
+def test_a_silent_worker_looks_different_from_one_that_stopped(staff):
+    worker()
+    worker(beat_at=timezone.now() - timedelta(minutes=1))
+    worker(beat_at=timezone.now() - timedelta(minutes=2), stopped_at=timezone.now())
+    assert badges(staff.get("/admin/notifications/worker/")) == ["Alive", "Silent"]
+    assert badges(staff.get("/admin/notifications/worker/", {"show": "all"})) == ["Alive", "Silent", "Stopped"]
+
+
+# -- The banner, and the policy of the staff pages ---------------------------------------------
+
+DOWN = "No relay is running"
+
+
+def test_the_banner_is_on_every_staff_page_when_nothing_runs(staff):
+    for url in ("/admin/", FAILURES, "/admin/orders/order/", "/admin/accounts/user/", "/admin/password_change/"):
+        page = staff.get(url).content.decode()
+        assert ('role="alert"' in page, DOWN in page) == (True, True), url
+
+
+def test_a_lesser_warning_is_a_status_and_no_alarm(staff, settings):
+    settings.BROKER_URL = "redis://127.0.0.1:1"
+    worker(kind="relay", note={"mode": "relay", "broker_error": "refused"})
+    page = staff.get("/admin/").content.decode()
+    assert 'role="status"' in page
+    assert "The broker does not answer (refused)" in page
+    assert "wb-alarm" not in page
+
+
+def test_customers_and_strangers_are_never_told(client):
+    client.get("/")
+    assert DOWN not in client.get("/").content.decode()
+    client.force_login(User.objects.create(email="ada@example.com"))
+    assert DOWN not in client.get("/").content.decode()
+
+
+def test_health_is_asked_once_for_all_parts_of_a_page(staff, django_assert_num_queries):
+    staff.get("/admin/notifications/worker/")
+    context.forget_health()
+    with django_assert_num_queries(
+        6
+    ):  # session, user, health (2), count, rows: the banner and the menu's badge share it
+        staff.get("/admin/notifications/worker/")
+
+
+def test_only_the_staff_pages_may_evaluate_scripts(staff):
+    assert "'unsafe-eval'" in staff.get("/admin/").headers["Content-Security-Policy"]
+    shop = staff.get("/").headers["Content-Security-Policy"]
+    assert "unsafe" not in shop
+    assert (
+        "'unsafe-inline'"
+        not in staff.get("/admin/").headers["Content-Security-Policy"].split("script-src")[1].split(";")[0]
+    )
