@@ -110,3 +110,12 @@ def post(place):
 @pytest.fixture
 def shop(place, broker):
     return place[0]
+
+
+@pytest.fixture
+def no_letter_twice(post):
+    """The mail server receives no letter a second time while the test runs."""
+    began = len(post.receipts())
+    yield
+    received = post.receipts()[began:]
+    assert len(set(received)) == len(received)
