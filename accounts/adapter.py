@@ -11,7 +11,7 @@ from accounts.registration import register
 
 
 class AccountAdapter(DefaultAccountAdapter):
-    def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
+    def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:  # noqa: ARG002
         user.name = form.cleaned_data.get("name", "")
         return register(
             save=partial(super().save_user, request, user, form, commit=True),

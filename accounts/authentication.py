@@ -21,13 +21,13 @@ class ApiKeyAuthentication(BaseAuthentication):
         correlation.act_as(f"key:{key.pk}")
         return key.user, key
 
-    def authenticate_header(self, request: Request) -> str:
+    def authenticate_header(self, _: Request) -> str:
         return 'Bearer realm="Waybill"'
 
 
-class ApiKeyScheme(OpenApiAuthenticationExtension):
+class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = ApiKeyAuthentication
     name = "apiKey"
 
-    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
+    def get_security_definition(self, _: object) -> dict[str, str]:
         return {"type": "http", "scheme": "bearer", "bearerFormat": "wb_…"}

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from django.core import mail
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError, ManagementUtility, call_command
 from django.db import connection
 
 from accounts import handlers, keys
@@ -257,3 +257,10 @@ def test_an_unknown_scope_is_named_with_those_there_are(db):
         apikey("staff@example.org", "--scopes", "orders:read,orders:all")
 
     assert ApiKey.objects.count() == 0
+
+
+def test_a_mistake_on_the_command_line_is_one_sentence(db, capsys):
+    with pytest.raises(SystemExit):
+        ManagementUtility(["manage.py", "apikey", "create", "a@example.org", "--scopes", "all"]).execute()
+
+    assert capsys.readouterr().err.startswith("CommandError: No scope is called all. There are: orders:read,")

@@ -17,12 +17,13 @@ class Command(BaseCommand):
         actions = parser.add_subparsers(dest="action", required=True)
         create = actions.add_parser("create", help="make a key")
         create.add_argument("email", help="whose key it is")
-        create.add_argument("--scopes", required=True, type=_scopes, help=f"some of: {','.join(SCOPES)}")
+        create.add_argument("--scopes", required=True, help=f"some of: {','.join(SCOPES)}")
         create.add_argument("--name", default="command line", help="what to know the key by")
         create.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        key, plain = keys.issue(user=_user(options["email"]), name=options["name"], scopes=options["scopes"])
+        scopes = _scopes(options["scopes"])
+        key, plain = keys.issue(user=_user(options["email"]), name=options["name"], scopes=scopes)
         if options["json"]:
             facts = {"email": key.user.email, "key": plain, "name": key.name, "scopes": key.scopes}
             self.stdout.write(json.dumps(facts))
