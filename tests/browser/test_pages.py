@@ -100,6 +100,8 @@ def walk(page):
     yield "order, paid"
     page.click("text=Receipt to print")
     yield "receipt"
+    page.goto("/mailbox/")
+    yield "mailbox"
 
 
 def test_no_page_shuts_anybody_out(visit):
