@@ -1,8 +1,8 @@
 """A shop on this machine: its processes, what it says of itself in up.json, its opening and closing."""
 
-import hashlib
 import json
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -10,22 +10,15 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote, urlsplit
-
-import django
+from typing import Any, BinaryIO, Final, NoReturn
 
 from config import broker, ports, programs
 from config.env import BASE_DIR, env
 from config.supervisor import Supervisor
 
-if TYPE_CHECKING:
-    from config.opening import Logins
-
-OPENING_PATIENCE: Final = 60.0  # seconds until the first page; a machine with two busy cores needs five
-HOPELESS: Final = 3  # deaths in a row before the first page: one more restart will not help
+OPENING_PATIENCE: Final = 180.0  # seconds for each step to the first page; all of them take three on two free cores
+SHORT_PAUSE: Final = 0.02  # seconds
 PAUSE: Final = 0.5  # seconds; a death or a signal cuts it short
-LOG_TAIL: Final = 15  # lines
 
 
 class NotOpened(Exception):
@@ -54,16 +47,11 @@ class LocalShop:
     def open(self, *, with_demo: bool, with_broker: bool) -> None:
         """Start everything; on return the first page answers and up.json is written. Raises NotOpened."""
         addresses = self._start_servers(with_broker=with_broker)
-        tables = Tables(self._folder, addresses.database_url)
-        if tables.were_ready():
-            self._start_web()  # now, not after the two seconds in which this process reads the settings
-        django.setup()
-        logins = self._prepare_database(tables, with_demo=with_demo)
-        self._wait_for_first_page()
+        logins = self._open_web(with_demo=with_demo)
         self._supervisor.start(programs.command("relay"))
         if addresses.broker_url:
             self._supervisor.start(programs.command("worker"))
-        self._facts = _facts(addresses, logins)
+        self._facts = asdict(addresses) | logins
         self._write_facts()
 
     def announce(self) -> None:
@@ -137,30 +125,29 @@ class LocalShop:
         self._say(f"{server} does not start, see {self._supervisor.log('broker')}.")
         return ""
 
-    def _prepare_database(self, tables: "Tables", *, with_demo: bool) -> "Logins":
-        from config import opening  # imports models, which exist only now
+    def _open_web(self, *, with_demo: bool) -> dict[str, Any]:
+        fd = self._listener.fileno()
+        reader, writer = os.pipe()
+        with os.fdopen(reader, "rb") as pipe:
+            self._supervisor.start(programs.opening_web(fd=fd, logins=writer, with_demo=with_demo))
+            os.close(writer)
+            self._await(lambda: _readable(pipe))
+            logins = pipe.read()
+        self._supervisor.restart_as(programs.web(fd=fd))
+        self._await(lambda: ports.answers_http(self._listener.getsockname()[1], "/healthz"))
+        return dict(json.loads(logins))
 
-        if opening.migrate():
-            self._say("The database is ready.")
-        tables.note_ready()
-        # From here on pages can be served: the web process starts while the rest is done.
-        self._start_web()
-        return opening.furnish(self._folder, with_demo=with_demo)
-
-    def _start_web(self) -> None:
-        if "web" not in self._supervisor.children:
-            self._supervisor.start(programs.web(fd=self._listener.fileno()))
-
-    def _wait_for_first_page(self) -> None:
+    def _await(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + OPENING_PATIENCE
-        while not ports.answers_http(self._listener.getsockname()[1], "/healthz"):
-            self._supervisor.tick()
-            self._supervisor.wait(ports.MOMENT / 10)
-            hopeless = self._supervisor.children["web"].deaths >= HOPELESS
-            if hopeless or time.monotonic() > deadline:
-                log = self._supervisor.log("web")
-                tail = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_TAIL:])
-                raise NotOpened(f"The web process does not answer. The end of {log}:\n{tail}")
+        web = self._supervisor.children["web"].process
+        while not condition():
+            if web.poll() is not None or time.monotonic() > deadline:
+                self._cannot_open()
+            self._supervisor.wait(SHORT_PAUSE)
+
+    def _cannot_open(self) -> NoReturn:
+        log = self._supervisor.log("web")
+        raise NotOpened(f"The web process does not answer. The end of {log}:\n{self._supervisor.end_of_log('web')}")
 
     def _tend(self) -> None:
         if self._supervisor.tick():
@@ -178,38 +165,5 @@ class LocalShop:
         draft.rename(self._facts_file)
 
 
-class Tables:
-    """A note beside the data of which migrations its database has had.
-
-    It decides only how early the web process may start: whether the tables are up to date is asked
-    of the database in any case.
-    """
-
-    def __init__(self, folder: Path, database_url: str) -> None:
-        self._note = folder / "migrated"
-        self._url = database_url
-
-    def were_ready(self) -> bool:
-        file = sqlite_file(self._url)
-        return self._note.exists() and self._note.read_text() == self._wanted() and (file is None or file.exists())
-
-    def note_ready(self) -> None:
-        self._note.write_text(self._wanted())
-
-    def _wanted(self) -> str:
-        ours = sorted(path.relative_to(BASE_DIR).as_posix() for path in BASE_DIR.glob("*/migrations/*.py"))
-        others = (BASE_DIR / "requirements.txt").read_text()
-        return hashlib.sha256(json.dumps([self._url, ours, others]).encode()).hexdigest()
-
-
-def sqlite_file(database_url: str) -> Path | None:
-    parts = urlsplit(database_url)
-    return Path(unquote(parts.path.removeprefix("/"))) if parts.scheme == "sqlite" else None
-
-
-def _facts(addresses: Addresses, logins: "Logins") -> dict[str, Any]:
-    return {
-        **asdict(addresses),
-        "staff": {"email": logins.staff_email, "password": logins.staff_password},
-        "api_keys": {"customer": logins.customer_key, "staff": logins.staff_key},
-    }
+def _readable(pipe: BinaryIO) -> bool:
+    return bool(select.select([pipe], [], [], 0)[0])

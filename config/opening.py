@@ -1,11 +1,10 @@
 """What must be true of the database before the shop opens: tables, demo data, and somebody who may log in.
 
-Imported by `up` after the settings are read.
+Runs in the web process of a local shop, before it serves.
 """
 
 import logging
 import secrets
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -30,34 +29,24 @@ STAFF_SCOPES: Final = [
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Logins:
-    """What opens the doors of a local shop, in plain text."""
-
-    staff_email: str
-    staff_password: str
-    customer_key: str
-    staff_key: str
+Logins = dict[str, dict[str, str]]
 
 
-def migrate() -> bool:
-    """Bring the tables up to date; False when they were. Asking costs a fraction of what the command does."""
-    executor = MigrationExecutor(connections["default"])
-    if not executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        return False
-    call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
-    return True
-
-
-def furnish(folder: Path, *, with_demo: bool) -> Logins:
-    """Load the demo data if wanted, make the logins, and leave no connection open."""
+def open_shop(folder: Path, *, with_demo: bool) -> Logins:
+    """Make the tables, the demo data and the logins, each only where wanting; the logins as up.json has them."""
+    migrate()
     if with_demo:
         logging.disable(logging.WARNING)  # demo cards fail on purpose; that is no news to whoever opens the shop
         call_command("demo", verbosity=0, skip_checks=True)
         logging.disable(logging.NOTSET)
-    made = logins(folder)
-    connections.close_all()
-    return made
+    return logins(folder)
+
+
+def migrate() -> None:
+    """Bring the tables up to date. To ask whether they are costs a fraction of what the command does."""
+    executor = MigrationExecutor(connections["default"])
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        call_command("migrate", verbosity=0, interactive=False, skip_checks=True)
 
 
 def logins(folder: Path) -> Logins:
@@ -68,12 +57,13 @@ def logins(folder: Path) -> Logins:
     password = _staff_password(folder)
     staff = _staff(password)
     customer = User.objects.filter(email=CUSTOMER_EMAIL).first() or User.objects.create_user(CUSTOMER_EMAIL)
-    return Logins(
-        staff_email=STAFF_EMAIL,
-        staff_password=password,
-        customer_key=_fresh_key(customer, "up customer", CUSTOMER_SCOPES),
-        staff_key=_fresh_key(staff, "up staff", STAFF_SCOPES),
-    )
+    return {
+        "staff": {"email": STAFF_EMAIL, "password": password},
+        "api_keys": {
+            "customer": _fresh_key(customer, "up customer", CUSTOMER_SCOPES),
+            "staff": _fresh_key(staff, "up staff", STAFF_SCOPES),
+        },
+    }
 
 
 def _staff_password(folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -17,6 +18,7 @@ WEB_OPTIONS: Final = {
     "--timeout": "30",
     "--graceful-timeout": "2",
 }
+WEB_SWITCHES: Final = ("--no-control-socket", "--preload")
 
 
 def set_environment(**addresses: str) -> None:
@@ -37,8 +39,15 @@ def database_url(folder: Path) -> str:
 def web(*, fd: int) -> Program:
     """Gunicorn on a socket that the supervisor holds: while it restarts, buyers wait and are not refused."""
     options = [word for option in WEB_OPTIONS.items() for word in option]
-    argv = [sys.executable, "-m", "gunicorn", "config.wsgi", "--bind", f"fd://{fd}", "--no-control-socket", "--preload"]
-    return Program(name="web", argv=[*argv, *options], pass_fds=[fd])
+    argv = [sys.executable, "-m", "config.web", "config.wsgi", "--bind", f"fd://{fd}", *WEB_SWITCHES, *options]
+    return Program(name="web", argv=argv, pass_fds=[fd])
+
+
+def opening_web(*, fd: int, logins: int, with_demo: bool) -> Program:
+    """The same at the start of the shop: it makes the database ready first, and writes the logins to a pipe."""
+    program = web(fd=fd)
+    first = ["--opening", str(logins), *(["--demo"] if with_demo else [])]
+    return replace(program, argv=[*program.argv, *first], pass_fds=[fd, logins])
 
 
 def command(name: str) -> Program:

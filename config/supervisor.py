@@ -21,9 +21,10 @@ from typing import Any, Final
 FIRST_DELAY: Final = 0.2  # seconds before the first restart of a dead child
 LONGEST_DELAY: Final = 5.0
 STEADY: Final = 10.0  # a child alive this long has earned a quick restart again
-STOP_GRACE: Final = 3.0  # for those that work for the buyers; they clean up in less
-LAST_GRACE: Final = 0.7  # for those that serve the others; the sum stays under 5 s with room
+STOP_GRACE: Final = 2.7  # for those that work for the buyers; they clean up in less
+LAST_GRACE: Final = 0.4  # for those that serve the others; the sum stays under 5 s with room for a busy machine
 LOG_LIMIT: Final = 10_000_000  # bytes; a longer log is begun anew when its child starts
+LOG_TAIL: Final = 15  # lines: a traceback's last steps and its message
 PR_SET_PDEATHSIG: Final = 1
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -69,12 +70,19 @@ class Supervisor:
         self.children[program.name] = child
         return child
 
+    def restart_as(self, program: Program) -> None:
+        """Leave the child of this name alone; when it dies, start this program in its place."""
+        self.children[program.name].program = program
+
     def forget(self, name: str) -> None:
         """Stop this one at once and do not start it again."""
         _kill_group(self.children.pop(name), signal.SIGKILL)
 
     def log(self, name: str) -> Path:
         return self._logs / f"{name}.log"
+
+    def end_of_log(self, name: str) -> str:
+        return "\n".join(self.log(name).read_text(errors="replace").splitlines()[-LOG_TAIL:])
 
     def pids(self) -> dict[str, int]:
         return {name: child.pid for name, child in self.children.items()}
@@ -98,7 +106,7 @@ class Supervisor:
             _sleep(pause)
 
     def stop(self) -> None:
-        """Stop all within 4 s: first those that work, then those that serve them, by force what is left."""
+        """Stop all in about 3 s at most: first those that work, then those that serve them, by force what is left."""
         serving = [child for child in self.children.values() if child.program.serves]
         working = [child for child in self.children.values() if not child.program.serves]
         _stop_together(working, STOP_GRACE)

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError
 
 from config import ports
@@ -49,7 +48,7 @@ class Command(BaseCommand):
                 status = self._run(shop, options)
             except KeyboardInterrupt:
                 status = 0
-            except (NotOpened, ImproperlyConfigured) as reason:
+            except NotOpened as reason:
                 raise CommandError(str(reason)) from reason
             finally:
                 with undisturbed():
