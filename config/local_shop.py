@@ -101,13 +101,13 @@ class LocalShop:
             broker_url=self._start_broker(broker_port) if with_broker else "",
             database_url=programs.database_url(self._folder),
         )
-        programs.set_environment(
+        programs.offer(
             SITE_URL=addresses.url,
             STRIPE_API_BASE=addresses.bank_url,
             EMAIL_URL=f"smtp://{addresses.smtp}",
             DATABASE_URL=addresses.database_url,
         )
-        programs.set_environment(BROKER_URL=addresses.broker_url)
+        programs.impose("BROKER_URL", addresses.broker_url)  # empty where --no-broker overrules
         return addresses
 
     def _start_broker(self, port: int) -> str:

@@ -21,14 +21,15 @@ WEB_OPTIONS: Final = {
 WEB_SWITCHES: Final = ("--no-control-socket", "--preload")
 
 
-def set_environment(**addresses: str) -> None:
-    """Put these into the environment, for the settings of this process and of its children.
-
-    What somebody has given there stays, `NAME_FILE` included.
-    """
+def offer(**addresses: str) -> None:
+    """Put these into the environment, for the settings of this process and its children, where nobody gave others."""
     for name, address in addresses.items():
-        os.environ[name] = env.str(name, "") or address
-        os.environ.pop(f"{name}_FILE", None)  # read above; from here on the value itself counts
+        impose(name, env.str(name, "") or address)
+
+
+def impose(name: str, value: str) -> None:
+    os.environ[name] = value
+    os.environ.pop(f"{name}_FILE", None)  # else the file's would count
 
 
 def database_url(folder: Path) -> str:
