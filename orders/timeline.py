@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 from notifications.models import Delivery, Event, Letter
 from notifications.pipeline.events import subject_of
 from orders.models import Order
+from orders.templatetags.shop import money
 
 # What a buyer calls the letters of an order; others are none of theirs.
 LETTERS = {
@@ -67,7 +68,7 @@ def _events(order: Order) -> Sequence[Event]:
 
 
 def timeline(order: Order) -> list[Entry]:
-    """Every event, delivery, failed try, mail, payment attempt, stock move, status change and staff action, in order."""
+    """Every event, delivery, failed try, mail, payment attempt, stock move, status change, staff action, in order."""
     events = _events(order)
     entries = [*_event_entries(events), *_mail_entries(order), *_payment_entries(order)]
     entries += [*_stock_entries(order), *_status_entries(order)]
@@ -151,7 +152,7 @@ def _payment_entries(order: Order) -> Iterator[Entry]:
         yield Entry(
             at=attempt.finished_at or attempt.started_at,
             kind="payment",
-            title=f"{attempt.amount} {attempt.currency} by {attempt.payment_method}",
+            title=f"{money(attempt.amount, attempt.currency)} by {attempt.payment_method}",
             detail=" ".join(filter(None, [attempt.gateway_id, attempt.code, attempt.message])),
             state=attempt.state,
             actor="gateway",

@@ -20,9 +20,9 @@ class FailureQuerySet(DeliveryQuerySet):
 class Failure(Delivery):
     """A Delivery seen by the person who must mend it."""
 
-    objects = FailureQuerySet.as_manager()
+    objects = FailureQuerySet.as_manager()  # type: ignore[misc]
 
     class Meta:
         proxy = True
         default_permissions = ("view",)
-        permissions: list[tuple[str, str]] = [("decide_failure", "Can retry and discard deliveries")]
+        permissions = [("decide_failure", "Can retry and discard deliveries")]

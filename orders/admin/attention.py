@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from django.db.models import CharField, Count, Exists, OuterRef, Q, QuerySet, Subquery, Value
-from django.db.models.functions import Cast, Coalesce, Concat
+from django.db.models import BigIntegerField, CharField, Count, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Cast, Coalesce, Concat, Substr
 
 from notifications.pipeline.events import subject_of
 from notifications.pipeline.failures import Failure
@@ -13,6 +13,7 @@ from orders.models import Order, PaymentAttempt
 
 # The bank did not answer, or answered something that we did not ask for.
 DOUBTFUL = (PaymentAttempt.State.UNKNOWN, PaymentAttempt.State.MISMATCH)
+KIND = "order:"  # what the references to orders begin with
 ASKS_THE_BANK = "orders.ask_gateway"
 
 
@@ -31,15 +32,17 @@ class Attention:
 
 
 def _about_the_order() -> QuerySet[Delivery]:
-    subject = Concat(Value("order:"), Cast(OuterRef("pk"), CharField()))
+    subject = Concat(Value(KIND), Cast(OuterRef("pk"), CharField()))
     return Delivery.objects.filter(event__subject=subject)
 
 
 def needing_attention(orders: QuerySet[Order]) -> QuerySet[Order]:
     """Those whose payment is in doubt, whose money is owed back, or whose side effect has died."""
-    doubtful = PaymentAttempt.objects.filter(order=OuterRef("pk"), state__in=DOUBTFUL)
-    dead = _about_the_order().filter(state=Delivery.State.DEAD)
-    return orders.filter(Q(status=Order.Status.REFUND_DUE) | Exists(doubtful) | Exists(dead))
+    doubtful = PaymentAttempt.objects.filter(state__in=DOUBTFUL).values("order")
+    # From the few dead to their orders, not from every order to its deliveries.
+    dead = Delivery.objects.dead().filter(event__subject__startswith=KIND)
+    of_dead = dead.values_list(Cast(Substr("event__subject", len(KIND) + 1), BigIntegerField()))
+    return orders.filter(Q(status=Order.Status.REFUND_DUE) | Q(pk__in=doubtful) | Q(pk__in=of_dead))
 
 
 def with_effects(orders: QuerySet[Order]) -> QuerySet[Order]:

@@ -106,7 +106,7 @@ def test_the_order_page_has_the_button_and_comes_back_to_the_order(staff, order,
 def test_the_letter_is_shown_as_its_reader_sees_it(staff, order):
     page = staff()
     page.goto("/admin/notifications/letter/?q=night@example.com")
-    page.click("#result_list th a")
+    page.click("#result_list tbody th a")
     assert order in page.frame_locator(".wb-letter").locator("body").inner_text()
 
 
@@ -128,14 +128,14 @@ def walk(page, dead):
         page.goto(f"/admin/{path}")
         yield path
     page.goto("/admin/orders/order/")
-    page.click("#result_list th a")
+    page.click("#result_list tbody th a")
     yield "order"
     for of in ("delivery", "event", "letter", "worker"):
         page.goto(f"/admin/notifications/{of}/")
-        page.click("#result_list th a")
+        page.click("#result_list tbody th a")
         yield of
     page.goto("/admin/orders/stock/")
-    page.click("#result_list th a")
+    page.click("#result_list tbody th a")
     yield "stock"
 
 
