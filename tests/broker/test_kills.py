@@ -45,6 +45,14 @@ class Burst:
         until(lambda: self.done() == self.count, within=within, what=f"{self.count} deliveries, {self.done()} are done")
         return time.monotonic() - began
 
+    def crashes(self):
+        """Why deliveries were taken from a process that was running them, one sentence each."""
+        sql = (
+            "SELECT a.message FROM notifications_attempt a JOIN notifications_delivery d ON d.id = a.delivery_id"
+            " JOIN notifications_event e ON e.id = d.event_id WHERE e.correlation_id = %s AND a.outcome = 'crashed'"
+        )
+        return [why for (why,) in tables.rows(self.shop, sql, self.name)]
+
     def copies(self, post):
         """How many receipts of each letter the mail server counted."""
         mine = {
@@ -82,6 +90,8 @@ def test_killed_in_the_middle_of_200_deliveries_all_are_done_and_none_twice(shop
         # One kill can strike each of the worker's threads between the server's answer and our commit.
         assert again <= (THREADS if name == "worker" else 0)
         assert {state for (state,) in burst.rows("d.state")} == {"done"}
+        if name == "worker":  # its lock told that it was dead; the lease, half a minute long, was not waited for
+            assert burst.crashes() and all("died while running it" in why for why in burst.crashes())
     books_balance()
 
 
