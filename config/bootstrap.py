@@ -114,6 +114,8 @@ def _insist_on(wanted: str) -> None:
 def _become(environment: Path, argv: Sequence[str]) -> NoReturn:
     sys.stdout.flush()
     python = str(_python(environment))
+    # In an environment of ours the compiled modules are kept: half a dozen processes read them at each start.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.execv(python, [python, str(CHECKOUT / "manage.py"), *argv[1:]])  # noqa: S606
 
 

@@ -3,12 +3,12 @@
 import os
 
 from celery import Celery
-from kombu import Queue
+from kombu.entity import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 app = Celery("waybill")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 # Each its own routing key: with the default one, all five would get a copy of every hint.
-app.conf.task_queues = [Queue(name, routing_key=name) for name in ("default", "mail", "media", "shipping", "webhooks")]
+app.conf.task_queues = [Queue(name, routing_key=name) for name in ("default", "mail", "media", "shipping", "webhooks")]  # type: ignore[no-untyped-call]
 app.autodiscover_tasks(["notifications.pipeline"])

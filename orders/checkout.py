@@ -40,7 +40,7 @@ class Buyer:
     user_id: int | None = None
 
 
-class Declined(Exception):  # noqa: N818
+class Declined(Exception):
     """The bank said no. The order is kept as declined, its stock is free, nothing was charged."""
 
     def __init__(self, order: Order, *, code: str, message: str) -> None:

@@ -25,11 +25,11 @@ class Key:
     request_hash: str
 
 
-class KeyReused(Exception):  # noqa: N818
+class KeyReused(Exception):
     """The key came before, with another request."""
 
 
-class KeyInProgress(Exception):  # noqa: N818
+class KeyInProgress(Exception):
     """The first request with this key is still at work; ask again in `retry_after` seconds."""
 
     def __init__(self, retry_after: int = 1) -> None:
@@ -37,7 +37,7 @@ class KeyInProgress(Exception):  # noqa: N818
         self.retry_after = retry_after
 
 
-class AlreadyAnswered(Exception):  # noqa: N818
+class AlreadyAnswered(Exception):
     """The key has its final answer: `status` and `body`, to be given again."""
 
     def __init__(self, status: int, body: Any) -> None:
@@ -45,7 +45,7 @@ class AlreadyAnswered(Exception):  # noqa: N818
         self.status, self.body = status, body
 
 
-class AlreadyPlaced(Exception):  # noqa: N818
+class AlreadyPlaced(Exception):
     """The order exists, but its final answer was never stored: answer from `order` as it is now."""
 
     def __init__(self, order: Order) -> None:

@@ -25,7 +25,7 @@ class Shortage:
     available: int
 
 
-class OutOfStock(Exception):  # noqa: N818
+class OutOfStock(Exception):
     """Not enough is left. Nothing was held or charged; `lines` says of what, and how many are left."""
 
     def __init__(self, lines: Sequence[Shortage]) -> None:

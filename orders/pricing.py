@@ -28,7 +28,7 @@ class FieldError:
     detail: str
 
 
-class InvalidOrder(Exception):  # noqa: N818
+class InvalidOrder(Exception):
     """The request cannot become an order. Nothing was stored or charged."""
 
     def __init__(self, errors: Sequence[FieldError]) -> None:

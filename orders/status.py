@@ -15,7 +15,7 @@ FROM: Mapping[str, tuple[str, ...]] = {
 }
 
 
-class WrongStatus(Exception):  # noqa: N818
+class WrongStatus(Exception):
     """The order is not in a status from which this move exists; somebody else moved it first."""
 
 

@@ -4,7 +4,6 @@ Every statement, parameter and COMMIT of the checkouts is recorded while they ru
 by nothing but the driver. What is left between the two times is Python: Django, our code, validation.
 """
 
-import shutil
 import sqlite3
 import statistics
 import time
@@ -98,12 +97,10 @@ def _copied_database() -> Iterator[Replay]:
 
 @contextmanager
 def _copied_sqlite() -> Iterator[Replay]:
-    with connection.cursor() as cursor:
-        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    original = Path(connection.settings_dict["NAME"])
-    copy = original.with_name("replay.sqlite3")
-    shutil.copy(original, copy)
+    copy = Path(connection.settings_dict["NAME"]).with_name("replay.sqlite3")
     bare = sqlite3.connect(copy, isolation_level=None)
+    # Never by reading the file: closing it would drop this process's own locks on the database.
+    connection.connection.backup(bare)
     bare.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;")
     try:
         yield lambda recording: _replay(recording, bare, lambda sql: sql.replace("%s", "?").replace("%%", "%"))

@@ -15,7 +15,7 @@ LOOK_EVERY = 1.0  # seconds; asking how full the queues are is also how we notic
 log = structlog.get_logger(__name__)
 
 
-class BrokerAway(Exception):  # noqa: N818
+class BrokerAway(Exception):
     """The broker did not take the hint. The row is in the database; somebody else will run it."""
 
 

@@ -28,7 +28,7 @@ UNREADABLE_WAIT = 60.0  # seconds until we look again whether a deploy has broug
 log = structlog.get_logger(__name__)
 
 
-class Fenced(Exception):  # noqa: N818
+class Fenced(Exception):
     """The row changed hands while we worked: our work must not count."""
 
 
@@ -187,7 +187,7 @@ def _names(claim: _Claim) -> dict[str, Any]:
     return {"delivery": claim.delivery.pk, "handler": claim.delivery.handler, "attempt": claim.delivery.attempt}
 
 
-class NotWaiting(Exception):  # noqa: N818
+class NotWaiting(Exception):
     """The delivery is running or done: there is nothing to retry or discard."""
 
 

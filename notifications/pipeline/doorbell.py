@@ -5,6 +5,7 @@ temporary directory (socket paths are limited to about 100 bytes). Where none an
 database is PostgreSQL, one throttled NOTIFY reaches the relays of other hosts.
 """
 
+import contextlib
 import hashlib
 import os
 import select
@@ -91,10 +92,8 @@ class Bell:
         """Wake our own `wait` from another thread."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
             bell.setblocking(False)
-            try:
+            with contextlib.suppress(OSError):  # closed, or full and so rung already
                 bell.sendto(b"!", str(self.path))
-            except OSError:
-                pass  # closed, or full and so rung already
 
     def close(self) -> None:
         self.socket.close()

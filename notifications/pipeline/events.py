@@ -94,7 +94,7 @@ class Subscription:
     ordered: bool
     when: Callable[[Any], bool] | None
 
-    def delivery(self, sender: object, *, event: DomainEvent, record: Event, **_: object) -> Delivery | None:
+    def delivery(self, sender: object, *, event: DomainEvent, record: Event, **_: object) -> Delivery | None:  # noqa: ARG002
         """Receives `published`: the row to insert, or None when `when` says no."""
         if self.when is not None and not self.when(event):
             return None
@@ -171,7 +171,7 @@ def publish(event: DomainEvent, *, about: models.Model | str = "", dedupe_key: s
         actor=correlation.actor(),
         dedupe_key=dedupe_key,
     )
-    answers = published.send(sender=type(event), event=event, record=record)
+    answers: list[tuple[Any, Any]] = published.send(sender=type(event), event=event, record=record)
     Delivery.objects.bulk_create([answer for _, answer in answers if isinstance(answer, Delivery)])
     transaction.on_commit(doorbell.ring, robust=True)
     return record

@@ -7,7 +7,7 @@ LONGEST = timedelta(hours=6)
 FIRST = timedelta(seconds=5)
 
 
-class RetryLater(Exception):  # noqa: N818  a handler's answer, not an error
+class RetryLater(Exception):
     """Not now: try again in `seconds`. Burns no attempt."""
 
     def __init__(self, seconds: float, reason: str = "") -> None:
@@ -15,7 +15,7 @@ class RetryLater(Exception):  # noqa: N818  a handler's answer, not an error
         self.seconds = seconds
 
 
-class Permanent(Exception):  # noqa: N818
+class Permanent(Exception):
     """Trying again cannot help: bury the delivery at once, for a person to read `reason`."""
 
 
@@ -25,4 +25,4 @@ def delay(attempt: int, dice: random.Random | None = None) -> timedelta:
     Half of it is fixed and half is chance, so that what failed together does not return together.
     """
     whole = min(LONGEST, FIRST * 3 ** min(attempt - 1, 12))
-    return whole / 2 + whole / 2 * (dice or random).random()  # noqa: S311  spreads load, guards nothing
+    return whole / 2 + whole / 2 * (dice or random).random()

@@ -10,14 +10,14 @@ from notifications.pipeline.health import LATE, pipeline_health
 
 @require_GET
 @never_cache
-def alive(request: HttpRequest) -> HttpResponse:
+def alive(_request: HttpRequest) -> HttpResponse:
     """200 while this process can answer at all; asks nobody else."""
     return HttpResponse("ok\n", content_type="text/plain")
 
 
 @require_GET
 @never_cache
-def ready(request: HttpRequest) -> HttpResponse:
+def ready(_request: HttpRequest) -> HttpResponse:
     """200 while the database answers, a relay beats and nothing due has waited too long; else 503 and why."""
     reasons = _reasons()
     return JsonResponse({"ready": not reasons, "reasons": reasons}, status=503 if reasons else 200)

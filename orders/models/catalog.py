@@ -1,3 +1,4 @@
+from decimal import Decimal
 from typing import Self
 
 from django.db import models
@@ -43,4 +44,5 @@ class Product(models.Model):
 
     @property
     def price_money(self) -> Money:
-        return Money(self.price, get_currency(self.currency)) / get_currency(self.currency).sub_unit
+        currency = get_currency(self.currency)
+        return Money(Decimal(self.price) / currency.sub_unit, currency)

@@ -90,9 +90,7 @@ def _run(count: int, **environment: str) -> dict[str, Any]:
 
 
 def _report(facts: dict[str, Any]) -> str:
-    checkout, alone, celery, delay = (
-        facts[key] for key in ("checkout", "relay_alone", "celery", "on_commit_delay")
-    )
+    checkout, alone, celery, delay = (facts[key] for key in ("checkout", "relay_alone", "celery", "on_commit_delay"))
     return "\n".join(
         [
             f"{facts['database']}, {facts['count']} of each, Python {platform.python_version()},"

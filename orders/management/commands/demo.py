@@ -10,6 +10,7 @@ from orders.checkout import AlreadyAnswered, AlreadyPlaced, Buyer, Declined, Ite
 from orders.idempotency import remember
 from orders.models import Product, Stock
 
+# ruff: noqa: E501  one product, one line
 # sku, name, price in cents, units, illustration, description
 PRODUCTS = (
     ("MUG-RED", "Red enamel mug", 1490, 5000, "mug-red", "Holds 400 ml of tea and survives the dishwasher, the campfire and the office."),

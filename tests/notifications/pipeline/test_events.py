@@ -23,7 +23,7 @@ def test_publishing_costs_two_inserts_however_many_handlers(subscribe, django_as
 
 
 def test_publishing_outside_a_transaction_is_refused(transactional_db):
-    with pytest.raises(OutsideTransaction, match="test.parcel.packed"):
+    with pytest.raises(OutsideTransaction, match=r"test\.parcel\.packed"):
         publish(ParcelPacked(parcel_id=7))
 
     assert Event.objects.count() == 0
