@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import secrets
 from pathlib import Path
 from typing import Any, Final
@@ -23,10 +24,13 @@ def data_dir() -> Path:
 
 
 def running_shop(folder: Path) -> dict[str, Any]:
-    """What `manage.py up` says of the shop now running on this folder, or nothing."""
+    """What `manage.py up` says of the shop now running on this folder; nothing where none runs, or it was killed."""
     try:
         facts: dict[str, Any] = json.loads((folder / "up.json").read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+        os.kill(facts["pid"], 0)
+    except PermissionError:
+        return facts  # somebody else's process, and so alive
+    except (OSError, json.JSONDecodeError):
         return {}
     return facts
 

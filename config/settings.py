@@ -7,6 +7,7 @@ A shop with SECRET_KEY is in production, and refuses to start until the rest is 
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import structlog
 from csp.constants import NONCE, NONE, SELF
@@ -101,7 +102,7 @@ TEMPLATES = [
 
 # -- The database: the queue and the truth ------------------------------------------------
 DATABASE_URL: str = (
-    env.str("DATABASE_URL", "") or _up.get("database_url") or f"sqlite:///{WAYBILL_DATA}/waybill.sqlite3"
+    env.str("DATABASE_URL", "") or _up.get("database_url") or f"sqlite:///{quote(str(WAYBILL_DATA))}/waybill.sqlite3"
 )
 SQLITE_OPTIONS = {
     # A read that turns into a write fails at once under DEFERRED; IMMEDIATE waits its turn.
@@ -231,7 +232,7 @@ LANGUAGES = [("en", "English")]
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = None if LOCAL else BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "config" / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -294,7 +295,8 @@ LOGGING = {
             "()": structlog.stdlib.ProcessorFormatter,
             "processor": structlog.processors.JSONRenderer()
             if LOG_JSON
-            else structlog.dev.ConsoleRenderer(colors=False),
+            # Plain: the ornate kind prints every local variable, and with them what nobody should log.
+            else structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
             "foreign_pre_chain": _shared_processors,
         },
     },
