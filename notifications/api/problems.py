@@ -28,6 +28,7 @@ KINDS: Final = {
     415: ("unsupported_media_type", "Unsupported Media Type", "The body is not `application/json`."),
     422: ("unprocessable", "Unprocessable Content", "It contradicts an earlier request."),
     500: ("internal_error", "Internal Server Error", "Our fault; it is in our log under `request_id`."),
+    503: ("unavailable", "Service Unavailable", "The database is busy or away; try again with the same key."),
 }
 _KEPT_HEADERS: Final = ("WWW-Authenticate", "Retry-After", "Allow")
 
