@@ -14,8 +14,21 @@ from django.utils import timezone
 
 from notifications.pipeline import delivery
 from notifications.pipeline.models import Delivery, Worker
+from tests.test_on_postgresql import RunBeside
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+def pytest_collection_finish(session):
+    """The run on PostgreSQL goes on beside this one, when it is asked for."""
+    wanted = any(item.name == "test_all_that_touches_data_passes_on_postgresql_too" for item in session.items)
+    if wanted and "DATABASE_URL" not in os.environ and not session.config.option.collectonly:
+        session.config.run_on_postgresql = RunBeside()
+
+
+def pytest_sessionfinish(session):
+    if hasattr(session.config, "run_on_postgresql"):
+        session.config.run_on_postgresql.stop()
 
 
 @dataclass(frozen=True)
