@@ -27,12 +27,19 @@ def running_shop(folder: Path) -> dict[str, Any]:
     """What `manage.py up` says of the shop now running on this folder; nothing where none runs, or it was killed."""
     try:
         facts: dict[str, Any] = json.loads((folder / "up.json").read_text())
-        os.kill(facts["pid"], 0)
-    except PermissionError:
-        return facts  # somebody else's process, and so alive
     except (OSError, json.JSONDecodeError):
         return {}
-    return facts
+    return facts if _runs(facts["pid"]) else {}
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True  # somebody else's process, and so alive
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def local_secret_key(folder: Path) -> str:

@@ -1,7 +1,8 @@
 """What a visitor means to buy: SKUs and quantities in the session, and no row until checkout."""
 
+import hashlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,6 +29,12 @@ class Cart:
     subtotal: int  # minor units
     currency: str
     count: int
+
+    @property
+    def digest(self) -> str:
+        """The same for the same things in the same quantities."""
+        things = sorted(f"{line.product.sku} {line.quantity}" for line in self.lines)
+        return hashlib.sha256("\n".join(things).encode()).hexdigest()
 
     @property
     def is_short(self) -> bool:
@@ -81,9 +88,14 @@ def change(session: SessionBase, *, sku: str, quantity: int) -> int:
     return quantity
 
 
-def clear(session: SessionBase) -> None:
-    """Forget the cart, and its token with it: the next cart is another purchase."""
-    session.pop(_CART, None)
+def take_out(session: SessionBase, bought: Mapping[str, int]) -> None:
+    """Take what was bought (SKU and quantity) out of the cart, and leave what another tab put in meanwhile.
+
+    The token goes too: what is left is another purchase.
+    """
+    now: dict[str, int] = type(session)(session.session_key).get(_CART, {})
+    left = {sku: quantity - bought.get(sku, 0) for sku, quantity in now.items()}
+    session[_CART] = {sku: quantity for sku, quantity in left.items() if quantity > 0}
     session.pop(_TOKEN, None)
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db import IntegrityError, transaction
+import structlog
+from django.db import IntegrityError, OperationalError, transaction
 
 from notifications import correlation
 from notifications.pipeline.events import publish
@@ -31,6 +32,9 @@ __all__ = [
     "Shortage",
     "place_order",
 ]
+
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,9 +75,16 @@ def place_order(
     try:
         attempt = _place(priced, buyer, payment_method, shipping_method, key, cart_token)
     except IntegrityError:
-        _refuse_if_seen(key, cart_token)  # the same request, or the cart's other tab, was first
-        raise
-    order = settle(attempt_id=attempt.pk, outcome=stripe.charge(charge_of(attempt)))
+        # The same request, or the cart's other tab, was first; if that one has been declined since, it is our turn.
+        _refuse_if_seen(key, cart_token)
+        attempt = _place(priced, buyer, payment_method, shipping_method, key, cart_token)
+    outcome = stripe.charge(charge_of(attempt))
+    try:
+        order = settle(attempt_id=attempt.pk, outcome=outcome)
+    except OperationalError as error:
+        # The card may be charged, and a charge that stands is never answered with a failure.
+        log.warning("outcome_not_written", attempt=str(attempt.pk), outcome=outcome.status, error=str(error))
+        return attempt.order
     if order.status == Order.Status.DECLINED:
         attempt.refresh_from_db()
         raise Declined(order, code=attempt.code, message=attempt.message)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import unicodedata
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -9,6 +10,7 @@ from typing import Any, Final
 from babel import Locale
 from django import forms
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.utils.functional import Promise
 from django.utils.translation import get_language, to_locale
 from django.utils.translation import gettext_lazy as _
@@ -80,9 +82,16 @@ def _country_choices() -> list[tuple[str, str]]:
     return [("", str(_("Choose a country"))), *countries(to_locale(get_language() or "en"))]
 
 
+def _one_line(text: str) -> None:
+    """Refuse what would start a new line on a label or in a packing list: it could pass for one of ours."""
+    if any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in text):
+        raise ValidationError(_("This may not contain line breaks or control characters."))
+
+
 def _text(label: Any, *, autocomplete: str, length: int, required: bool = True) -> forms.CharField:
     attrs = {"autocomplete": autocomplete}
-    return forms.CharField(label=label, max_length=length, required=required, widget=forms.TextInput(attrs=attrs))
+    widget = forms.TextInput(attrs=attrs)
+    return forms.CharField(label=label, max_length=length, required=required, widget=widget, validators=[_one_line])
 
 
 class CheckoutForm(forms.Form):
@@ -113,6 +122,8 @@ class CheckoutForm(forms.Form):
     key = forms.UUIDField(widget=forms.HiddenInput)
     # What the buyer saw; a price that has changed since is shown, never charged.
     expected_total = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
+    # The cart this page showed; another tab may have changed it since, at the very same total.
+    expected_cart = forms.CharField(max_length=64, widget=forms.HiddenInput)
 
     def address(self) -> dict[str, str]:
         return {name: self.cleaned_data[name] for name in ADDRESS_FIELDS}

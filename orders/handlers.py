@@ -7,11 +7,13 @@ from django.conf import settings
 
 from notifications.mail.events import EmailSent
 from notifications.mail.letters import queue_letter
+from notifications.pipeline.clock import ClockMinute
 from notifications.pipeline.events import publish, seconds, subscribe
 from notifications.pipeline.retries import RetryLater
 from orders import links, recovery
 from orders.events import OrderPlaced, PaymentFailed, PaymentReceived, PaymentUnanswered, ShippingNotified
 from orders.models import Order
+from orders.recovery import forgotten
 
 SHIPPING_NOTICE = "orders/shipping_notice"
 
@@ -52,6 +54,13 @@ def ask_gateway(event: PaymentUnanswered) -> None:
     again = recovery.ask_gateway(attempt_id=UUID(event.attempt_id))
     if again is not None:
         raise RetryLater(again, "The bank has not told us the outcome yet.")
+
+
+@subscribe(ClockMinute)
+def ask_about_forgotten_payments(event: ClockMinute) -> None:  # noqa: ARG001  the time is all it says
+    """Whatever became of the delivery that asks (dead, discarded), an open payment is asked about again."""
+    for attempt in forgotten():
+        publish(PaymentUnanswered(order_id=attempt.order_id, attempt_id=str(attempt.pk)), about=attempt.order)
 
 
 def _write(name: str, order: Order, *, to: str) -> None:

@@ -88,7 +88,7 @@ def _leave_open(order: Order, attempt: PaymentAttempt, outcome: Outcome) -> None
     first = attempt.state == State.IN_FLIGHT
     acting = outcome.status is Status.REQUIRES_ACTION
     state = State.REQUIRES_ACTION if acting else State.UNKNOWN
-    _update(attempt, outcome, state=state, action_url=outcome.action_url)
+    _update(attempt, outcome, state=state, action_url=outcome.action_url[:500])
     if first:
         publish(PaymentUnanswered(order_id=order.pk, attempt_id=str(attempt.pk)), about=order)
 
@@ -98,7 +98,7 @@ def _end(attempt: PaymentAttempt, state: PaymentAttempt.State, outcome: Outcome,
         attempt,
         outcome,
         state=state,
-        code=code or outcome.code,
+        code=(code or outcome.code)[:60],
         message=outcome.message[:300],
         finished_at=timezone.now(),
     )

@@ -5,15 +5,21 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from notifications.pipeline.events import subject_of
+from notifications.pipeline.models import Delivery
 from orders.gateways import stripe
 from orders.gateways.base import Outcome, Status
+from orders.gateways.transport import within
 from orders.models import PaymentAttempt
 from orders.payments import charge_of, settle
 
 # Within this time the buyer is taken to be waiting, and a charge that never arrived is sent again;
 # later nobody expects to be charged any more, and the payment is called off at the gateway.
 PATIENCE = timedelta(minutes=2)
+BRIEFLY = 4.0  # seconds for one round of questions: no buyer waits for it, but other deliveries do
 LONGEST_WAIT = 60.0  # seconds between two questions
+
+ASKERS = ("orders.ask_gateway", "orders.settle_unanswered_payment")  # their names as handlers
 
 NOBODY_KNOWS = Outcome(status=Status.UNKNOWN, gateway_id=None, amount=None, currency=None)
 
@@ -34,9 +40,20 @@ def ask_gateway(*, attempt_id: UUID) -> float | None:
     attempt = PaymentAttempt.objects.select_related("order").get(pk=attempt_id)
     if attempt.state not in PaymentAttempt.OPEN:
         return None
-    settle(attempt_id=attempt_id, outcome=_truth(attempt))
+    with within(seconds=BRIEFLY):
+        outcome = _truth(attempt)
+    settle(attempt_id=attempt_id, outcome=outcome)
     attempt.refresh_from_db()
     return _next_question(attempt) if attempt.state in PaymentAttempt.OPEN else None
+
+
+def forgotten() -> list[PaymentAttempt]:
+    """Open attempts of more than a minute that no delivery is going to ask the gateway about."""
+    minute_ago = timezone.now() - timedelta(minutes=1)
+    asking = Delivery.objects.filter(handler__in=ASKERS, state__in=[Delivery.State.READY, Delivery.State.RUNNING])
+    subjects = set(asking.values_list("event__subject", flat=True))
+    open_ones = PaymentAttempt.objects.open().filter(started_at__lt=minute_ago).select_related("order")
+    return [attempt for attempt in open_ones if subject_of(attempt.order) not in subjects]
 
 
 def _truth(attempt: PaymentAttempt) -> Outcome:

@@ -113,7 +113,7 @@ class RetrySerializer(serializers.Serializer[Any]):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         unknown = set(self.initial_data) - set(self.fields)
         if unknown:
-            raise serializers.ValidationError(dict.fromkeys(sorted(unknown), "There is no such filter."))
+            raise serializers.ValidationError(dict.fromkeys(map(ascii, sorted(unknown)), "There is no such filter."))
         return attrs
 
 

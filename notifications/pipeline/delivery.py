@@ -124,12 +124,14 @@ def _event(claim: _Claim) -> Any:
 
 
 def _complete(claim: _Claim) -> None:
-    claim.update(state=Delivery.State.DONE, finished_at=timezone.now(), last_error="")
+    claim.update(state=Delivery.State.DONE, finished_at=timezone.now(), last_error="", crashes=0)
 
 
 def _snooze(claim: _Claim, later: RetryLater) -> None:
     with transaction.atomic(durable=True):
-        _put_back(claim, wait=timedelta(seconds=later.seconds), error=str(later), attempt=claim.delivery.attempt - 1)
+        # It ended on its own feet, so what killed earlier workers was not this delivery.
+        wait = timedelta(seconds=later.seconds)
+        _put_back(claim, wait=wait, error=str(later), attempt=claim.delivery.attempt - 1, crashes=0)
 
 
 def _fail(claim: _Claim, error: Exception) -> None:

@@ -72,21 +72,27 @@ class Bell:
         self.socket.setblocking(False)
         self._listening: Any = None
 
+    def deafen(self) -> None:
+        """Forget a database session that is gone; `listen` finds a new one."""
+        self._listening = None
+
     def listen(self) -> None:
         """On PostgreSQL also hear NOTIFY; call again after the database has been away."""
         if connection.vendor == "postgresql":
             connection.ensure_connection()
             self._listening = connection.connection
-            self._listening.execute(f"LISTEN {CHANNEL}")
+            with connection.wrap_database_errors:
+                self._listening.execute(f"LISTEN {CHANNEL}")
 
     def wait(self, timeout: float) -> None:
-        ears = [self.socket] if self._listening is None else [self.socket, self._listening.fileno()]
-        heard, _, _ = select.select(ears, [], [], max(timeout, 0))
-        if self.socket in heard:
-            self._drain()
-        if len(heard) > (self.socket in heard):
-            for _notice in self._listening.notifies(timeout=0):
-                pass
+        with connection.wrap_database_errors:  # the session may be gone; the caller knows what to do
+            ears = [self.socket] if self._listening is None else [self.socket, self._listening.fileno()]
+            heard, _, _ = select.select(ears, [], [], max(timeout, 0))
+            if self.socket in heard:
+                self._drain()
+            if len(heard) > (self.socket in heard):
+                for _notice in self._listening.notifies(timeout=0):
+                    pass
 
     def ring(self) -> None:
         """Wake our own `wait` from another thread."""

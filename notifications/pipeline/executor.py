@@ -44,11 +44,12 @@ class Executor:
 
     def attempt(self, delivery_id: int) -> bool:
         """Run one delivery; False when it is not ours to run, or we are stopping."""
-        if self.stopping or delivery_id in self._running:
+        if delivery_id in self._running:
             return False
         self._running.add(delivery_id)
         try:
-            return delivery.attempt(delivery_id=delivery_id, worker=self.worker)
+            # Asked after we are in `_running`: `stop` either sees us there, or we see it here.
+            return not self.stopping and delivery.attempt(delivery_id=delivery_id, worker=self.worker)
         finally:
             self._running.discard(delivery_id)
 

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import Error, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+SETTLING = 5  # seconds: two heartbeats, and some
 NAMESPACE = 0x77617962  # "wayb": keeps our advisory locks apart from other programs' in the database
 
 
@@ -29,6 +30,20 @@ def process_lock(key: int) -> ProcessLock:
 def is_free(key: int) -> bool:
     """Is nobody alive holding this key?"""
     return _advisory_is_free(key) if connection.vendor == "postgresql" else _file_is_free(key)
+
+
+def settled() -> bool:
+    """Do free locks mean dead processes? Not right after the database server has dropped its sessions:
+    the living take their locks back with their next heartbeat, which our own session's age tells."""
+    if connection.vendor != "postgresql":
+        return True
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT clock_timestamp() - backend_start > %s * interval '1 second'"
+            " FROM pg_stat_activity WHERE pid = pg_backend_pid()",
+            [SETTLING],
+        )
+        return bool(cursor.fetchone()[0])
 
 
 class FileLock:

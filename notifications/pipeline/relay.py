@@ -13,7 +13,7 @@ from django.db import Error, close_old_connections, connection
 from django.db.models import Q
 from django.utils import timezone
 
-from notifications.pipeline import clock, rescue
+from notifications.pipeline import clock, locks, rescue
 from notifications.pipeline.broker import Broker, BrokerAway
 from notifications.pipeline.doorbell import Bell
 from notifications.pipeline.executor import Executor
@@ -46,6 +46,7 @@ class Relay:
                 self._turn()
             except Error as error:
                 log.warning("relay_waits_for_database", error=str(error))
+                self.bell.deafen()
                 connection.close()
                 self._stopping.wait(SAFETY_POLL)
                 self._rounds_at = float("-inf")
@@ -73,7 +74,8 @@ class Relay:
         self._rounds_at = time.monotonic()
         self.bell.listen()
         clock.tick(timezone.now())
-        rescue.rescue_abandoned(but=self.executor.worker)
+        if locks.settled():
+            rescue.rescue_abandoned(but=self.executor.worker)
         self.executor.note(mode="celery" if self._celery_works() else "relay", broker_error=self.broker.error)
 
     def _celery_works(self) -> bool:

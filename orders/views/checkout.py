@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -59,9 +60,10 @@ def _place(request: HttpRequest, basket: carts.Cart, form: CheckoutForm) -> Http
     if not form.is_valid():
         return _checkout_page(request, basket, form, status=422)
     key = Key(scope="form", key=str(form.cleaned_data["key"]), request_hash=form.fingerprint())
-    if not basket.lines:
+    if _placed_with(key) or not basket.lines:
         return _order_of(key)
-    if quote(_items(basket), form.cleaned_data["shipping_method"]).total != form.cleaned_data["expected_total"]:
+    total = quote(_items(basket), form.cleaned_data["shipping_method"]).total
+    if (total, basket.digest) != (form.cleaned_data["expected_total"], form.cleaned_data["expected_cart"]):
         return _checkout_page(request, basket, form, status=409, price_changed=True)
     return _buy(request, basket, form, key)
 
@@ -79,10 +81,23 @@ def _buy(request: HttpRequest, basket: carts.Cart, form: CheckoutForm, key: Key)
     except (AlreadyAnswered, KeyInProgress):
         return _order_of(key)
     except AlreadyPlaced as found:
-        placed = found.order
-    if placed.status != Order.Status.DECLINED:
-        carts.clear(request.session)
+        return _bought_before(request, found.order)
+    _take_out(request, placed)
     return SeeOther(links.guest_path(placed))
+
+
+def _bought_before(request: HttpRequest, placed: Order) -> HttpResponse:
+    """This cart's order exists. Its things leave the cart once it is paid; until then it may still be declined."""
+    if placed.paid_at is not None:
+        _take_out(request, placed)
+        if carts.count(request.session):
+            words = _("Order %(number)s was placed before. What is not in it is still in your cart.")
+            messages.info(request, words % {"number": placed.number})
+    return SeeOther(links.guest_path(placed))
+
+
+def _take_out(request: HttpRequest, placed: Order) -> None:
+    carts.take_out(request.session, dict(placed.lines.values_list("sku", "quantity")))
 
 
 def _place_order(request: HttpRequest, basket: carts.Cart, form: CheckoutForm, key: Key) -> Order:
@@ -96,14 +111,18 @@ def _place_order(request: HttpRequest, basket: carts.Cart, form: CheckoutForm, k
     )
 
 
-def _order_of(key: Key) -> HttpResponse:
-    """Pressed twice, or sent again from the browser's history: the order of the first time."""
+def _placed_with(key: Key) -> Order | None:
     same = Order.objects.filter(
         idempotency_keys__scope=key.scope,
         idempotency_keys__key=key.key,
         idempotency_keys__request_hash=key.request_hash,
     )
-    found = same.first()
+    return same.first()
+
+
+def _order_of(key: Key) -> HttpResponse:
+    """Pressed twice, or sent again from the browser's history: the order of the first time."""
+    found = _placed_with(key)
     return SeeOther(links.guest_path(found) if found else reverse("orders:cart"))
 
 

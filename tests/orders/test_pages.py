@@ -11,6 +11,7 @@ from django.utils import timezone
 from accounts.models import User
 from notifications.models import Delivery, Event
 from orders import inventory, links
+from orders.gateways import stripe
 from orders.gateways.base import Outcome, Status
 from orders.models import Order, PaymentAttempt, Product
 
@@ -58,7 +59,8 @@ def fill_cart(client, sku="MUG", quantity=1):
 def filled_in(client, **other):
     """The form as the checkout page renders it, filled in by a buyer."""
     page = client.get("/checkout/").content.decode()
-    hidden = {name: re.search(rf'name="{name}" value="([^"]+)"', page)[1] for name in ("key", "expected_total")}
+    names = ("key", "expected_total", "expected_cart")
+    hidden = {name: re.search(rf'name="{name}" value="([^"]+)"', page)[1] for name in names}
     return {
         **hidden,
         "email": "ada@example.com",
@@ -222,7 +224,7 @@ def test_an_order_is_paid_and_the_buyer_is_sent_to_its_signed_link(client, bank)
     assert answer["Location"] == links.guest_path(order)
     assert (order.status, order.total, order.email) == ("paid", 3 * 1200 + 490, "ada@example.com")
     assert Product.objects.get().stock.available == 7
-    assert "cart" not in client.session
+    assert not client.session["cart"]
 
 
 def test_the_checkout_of_an_empty_cart_is_the_cart(client):
@@ -344,6 +346,48 @@ def test_two_tabs_of_one_cart_make_one_order(client, bank):
     assert one["key"] != other["key"]
     assert second["Location"] == first["Location"]
     assert len(bank.charges) == 1
+
+
+def test_another_cart_at_the_same_total_is_shown_before_it_is_bought(client, bank):
+    product()
+    product(sku="OTHER", slug="other")
+    fill_cart(client)
+    form = filled_in(client)
+    client.post("/cart/change/", {"sku": "MUG", "instead": "0"})
+    fill_cart(client, "OTHER")
+
+    answer = client.post("/checkout/", form)
+
+    assert answer.status_code == 409
+    assert bank.charges == []
+
+
+def test_what_another_tab_adds_during_the_payment_stays_in_the_cart(client, bank, monkeypatch):
+    product()
+    product(sku="OTHER", slug="other")
+    fill_cart(client)
+    form = filled_in(client)
+    charge = stripe.charge
+
+    def slow_charge(request):
+        fill_cart(client, "OTHER")
+        return charge(request)
+
+    monkeypatch.setattr("orders.gateways.stripe.charge", slow_charge)
+    client.post("/checkout/", form)
+
+    assert client.session["cart"] == {"OTHER": 1}
+
+
+def test_a_forged_packing_list_in_a_name_is_refused(client, bank):
+    product()
+    fill_cart(client)
+
+    answer = client.post("/checkout/", filled_in(client, name="Foe\n\n  [ ] 9 × Brass pen"))
+
+    assert answer.status_code == 422
+    assert "line breaks" in answer.content.decode()
+    assert bank.charges == []
 
 
 def test_a_form_that_was_sent_before_with_other_words_is_looked_over_again(client, bank):
