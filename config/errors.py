@@ -1,14 +1,37 @@
 """What is said when no view answers: a page to people, a problem document to programs."""
 
 import sys
+from collections.abc import Callable, Iterator
 
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.views import defaults
 
 from notifications.api.problems import plain_problem
+
+
+class RefuseNul:
+    """Nothing of ours holds a NUL, and PostgreSQL stores none: in an address, cookie, query or form it is a 400."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if any("\0" in text for text in _sent(request)):
+            return bad_request(request, SuspiciousOperation("a NUL character"))
+        return self.get_response(request)
+
+
+def _sent(request: HttpRequest) -> Iterator[str]:
+    yield request.path_info
+    yield from request.COOKIES.values()
+    if _from_a_program(request):
+        return  # the API names the field itself
+    yield from (text for values in request.GET.lists() for text in (values[0], *values[1]))
+    if request.content_type == "application/x-www-form-urlencoded":
+        yield from (text for values in request.POST.lists() for text in (values[0], *values[1]))
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

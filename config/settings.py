@@ -65,6 +65,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "notifications.correlation.RequestLog",
     "notifications.correlation.CorrelationMiddleware",
+    "config.errors.RefuseNul",
     "csp.middleware.CSPMiddleware",
     "config.policy.StaffPagesPolicy",
     "django.contrib.sessions.middleware.SessionMiddleware",

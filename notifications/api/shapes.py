@@ -113,7 +113,9 @@ class RetrySerializer(serializers.Serializer[Any]):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         unknown = set(self.initial_data) - set(self.fields)
         if unknown:
-            raise serializers.ValidationError(dict.fromkeys(map(ascii, sorted(unknown)), "There is no such filter."))
+            # A name may hold what no answer can be encoded with.
+            names = [name.encode("ascii", "backslashreplace").decode() for name in sorted(unknown)]
+            raise serializers.ValidationError(dict.fromkeys(names, "There is no such filter."))
         return attrs
 
 

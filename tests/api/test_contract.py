@@ -127,9 +127,7 @@ def test_a_session_opens_nothing(client, db):
 # -- How it refuses ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "path", ["", "nothing/", "v1/", "v1/nothing/", "v1/orders/x/", "v1/products/%00/", "v1/events/1/", "v2/orders/"]
-)
+@pytest.mark.parametrize("path", ["", "nothing/", "v1/", "v1/nothing/", "v1/orders/x/", "v1/events/1/", "v2/orders/"])
 def test_an_unknown_address_is_404(db, path):
     answer = Program(staff()).client.generic("POST", f"/api/{path}", "{")
 

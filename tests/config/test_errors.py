@@ -36,3 +36,17 @@ def test_any_other_fault_is_a_500(client, monkeypatch):
     monkeypatch.setattr("orders.views.shelf.for_sale", lambda: 1 / 0)
 
     assert client.get("/").status_code == 500
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("address", ["/?q=%00", "/orders/%00/", "/products/a%00/", "/admin/?status=%00"])
+def test_a_nul_is_refused_at_the_door(client, address):
+    assert client.get(address).status_code == 400
+
+
+@pytest.mark.django_db
+def test_a_nul_in_a_form_or_a_cookie_is_refused_too(client):
+    body = "sku=%00"
+    assert client.post("/cart/add/", body, "application/x-www-form-urlencoded").status_code == 400
+
+    assert client.get("/", headers={"Cookie": 'sessionid="\\000abc"'}).status_code == 400

@@ -444,7 +444,7 @@ def test_the_signed_link_opens_this_order_and_no_other(client, bank):
     assert client.get(f"{page_of(other)}?key={key}").status_code == 404
 
 
-@pytest.mark.parametrize("key", ["", "x", ":", "a:b", "é", "\x00"])
+@pytest.mark.parametrize("key", ["", "x", ":", "a:b", "é"])
 def test_a_wrong_key_opens_nothing(client, bank, key):
     assert client.get(page_of(an_order(client)), {"key": key}).status_code == 404
 

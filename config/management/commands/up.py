@@ -40,6 +40,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["data"]:
             os.environ["WAYBILL_DATA"] = options["data"]
+        os.umask(0o077)  # customers, guest links and keys: what is written from here on is for this user alone
         folder = data_dir()
         os.environ["WAYBILL_DATA"] = str(folder)
         with only_shop_on(folder), stoppable():
