@@ -11,7 +11,7 @@ class FailureQuerySet(DeliveryQuerySet):
     def failing(self) -> Self:
         """Dead, or tried in vain and to be tried again, or being tried again now.
 
-        Wider than `retrying`: a mail server that is away burns no attempt, and is still a failure to see.
+        Tries alone do not tell: a mail server that is away burns no attempt, and is still a failure to see.
         """
         alive = [Delivery.State.READY, Delivery.State.RUNNING]
         return self.filter(Q(state=Delivery.State.DEAD) | Q(state__in=alive) & ~Q(last_error=""))

@@ -13,9 +13,6 @@ ALIVE_WITHIN = timedelta(seconds=10)
 
 
 class EventQuerySet(models.QuerySet["Event"]):
-    def about(self, subject: str) -> Self:
-        return self.filter(subject=subject)
-
     def correlated(self, correlation_id: str) -> Self:
         return self.filter(correlation_id=correlation_id)
 
@@ -119,10 +116,6 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
     def dead(self) -> Self:
         return self.filter(state=Delivery.State.DEAD)
-
-    def retrying(self) -> Self:
-        """Failed at least once and waiting for its next try."""
-        return self.filter(state=Delivery.State.READY, attempt__gt=0).exclude(last_error="")
 
     def about(self, subject: str) -> Self:
         return self.filter(event__subject=subject)
