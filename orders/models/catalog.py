@@ -29,6 +29,7 @@ class Product(models.Model):
     price = models.PositiveIntegerField(help_text="In minor units: 1290 is 12.90.")
     currency = models.CharField(max_length=3, default="EUR")
     art = models.CharField(max_length=40, blank=True, help_text="The illustration's file name, without “.svg”.")
+    tax_class = models.CharField(max_length=20, default="standard", help_text="Which tax rate of the buyer's country.")
     is_active = models.BooleanField(default=True)
 
     objects = ProductQuerySet.as_manager()

@@ -46,12 +46,17 @@ class Order(models.Model):
     currency = models.CharField(max_length=3)
     subtotal = models.PositiveIntegerField()
     shipping = models.PositiveIntegerField()
-    tax = models.PositiveIntegerField(default=0)
+    tax = models.PositiveIntegerField(default=0, help_text="Added on top of the prices.")
+    tax_included = models.PositiveIntegerField(default=0, help_text="Contained in the prices.")
     discount = models.PositiveIntegerField(default=0)
     total = models.PositiveIntegerField()
     shipping_method = models.CharField(max_length=30)
     shipping_address = models.JSONField()
+    voucher_code = models.CharField(max_length=40, blank=True)
     cart_token = models.CharField(max_length=64, null=True)
+    cancel_wanted_at = models.DateTimeField(null=True, help_text="When somebody wanted it cancelled during payment.")
+    cancel_reason = models.CharField(max_length=200, blank=True)
+    serial = models.PositiveIntegerField(null=True, unique=True, help_text="Taken at confirmation; has no gaps.")
     correlation_id = models.CharField(max_length=64, db_index=True)
     placed_at = models.DateTimeField(default=timezone.now)
     paid_at = models.DateTimeField(null=True)
@@ -80,7 +85,11 @@ class Order(models.Model):
             models.UniqueConstraint(
                 name="order_once_per_cart",
                 fields=["cart_token"],
-                condition=~Q(status__in=["declined", "expired", "cancelled"]),
+                # A late success of a lost order must find room beside the order that took its place.
+                condition=~Q(status__in=["declined", "expired", "cancelled", "refund_due", "refunded"]),
+            ),
+            models.CheckConstraint(
+                name="order_paid_has_serial", condition=Q(paid_at=None, serial=None) | Q(paid_at__isnull=False)
             ),
         ]  # fmt: skip
         indexes = [
@@ -116,10 +125,29 @@ class OrderLine(models.Model):
     unit_price = models.PositiveIntegerField()
     quantity = models.PositiveIntegerField()
     total = models.PositiveIntegerField()
+    discount = models.PositiveIntegerField(default=0, help_text="This line's part of the order's discount.")
+    tax_rate = models.PositiveIntegerField(default=0, help_text="In hundredths of a per cent: 2100 is 21 %.")
+    tax = models.PositiveIntegerField(default=0, help_text="On top or contained, as the order says.")
+    # Units of `quantity`, each counted where it has been.
+    shipped = models.PositiveIntegerField(default=0)
+    cancelled = models.PositiveIntegerField(default=0, help_text="Taken out before they were shipped.")
+    returned = models.PositiveIntegerField(default=0, help_text="Came back after they were shipped.")
+    refunded = models.PositiveIntegerField(default=0)
+    restocked = models.PositiveIntegerField(default=0)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(name="line_once_per_product", fields=["order", "product"]),
+            models.CheckConstraint(
+                name="line_units_known",
+                condition=Q(
+                    quantity__gte=F("shipped") + F("cancelled"),
+                    returned__lte=F("shipped"),
+                    refunded__lte=F("quantity"),
+                    restocked__lte=F("cancelled") + F("returned"),
+                ),
+            ),
+            models.CheckConstraint(name="line_discount_within_total", condition=Q(discount__lte=F("total"))),
             models.CheckConstraint(
                 name="line_total_adds_up", condition=Q(total=F("unit_price") * F("quantity"), quantity__gt=0)
             ),
@@ -127,6 +155,11 @@ class OrderLine(models.Model):
 
     def __str__(self) -> str:
         return f"{self.quantity} × {self.name}"
+
+    @property
+    def shippable(self) -> int:
+        """Units that still have to leave the house."""
+        return self.quantity - self.shipped - self.cancelled
 
 
 class StatusChange(models.Model):
@@ -146,13 +179,17 @@ class StatusChange(models.Model):
 class IdempotencyKey(models.Model):
     """A client's promise that this is one request, however often it arrives.
 
-    `order` is committed with the order itself; `status_code` and `body` follow once the answer is final.
+    What the request made (`order`, or the row that `made` names) is committed with the key; `status_code` and
+    `body` follow once the answer is final. Until `lease_until` the first request is taken to be at work; after that,
+    whoever repeats it finishes it.
     """
 
     scope = models.CharField(max_length=100)
     key = models.CharField(max_length=64)
     request_hash = models.CharField(max_length=64)
     order = models.ForeignKey(Order, null=True, on_delete=models.CASCADE, related_name="idempotency_keys")
+    made = models.CharField(max_length=60, blank=True, help_text="As refund:UUID or shipment:7.")
+    lease_until = models.DateTimeField(null=True)
     status_code = models.PositiveSmallIntegerField(null=True)
     body = models.JSONField(null=True)
     created_at = models.DateTimeField(default=timezone.now)

@@ -2,7 +2,7 @@ import uuid
 from typing import Self
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 
@@ -15,10 +15,15 @@ class PaymentAttemptQuerySet(models.QuerySet["PaymentAttempt"]):
 class PaymentAttempt(models.Model):
     """One try to take the money. Its id is the gateway's idempotency key and our reference there."""
 
+    class Purpose(models.TextChoices):
+        ORDER = "order"
+        DIFFERENCE = "difference"
+
     class State(models.TextChoices):
         IN_FLIGHT = "in_flight"
         UNKNOWN = "unknown"
         REQUIRES_ACTION = "requires_action"
+        AUTHORIZED = "authorized"
         SUCCEEDED = "succeeded"
         DECLINED = "declined"
         EXPIRED = "expired"
@@ -31,6 +36,12 @@ class PaymentAttempt(models.Model):
     state = models.CharField(max_length=15, choices=State, default=State.IN_FLIGHT)
     amount = models.PositiveIntegerField()
     currency = models.CharField(max_length=3)
+    purpose = models.CharField(max_length=10, choices=Purpose, default=Purpose.ORDER)
+    edit = models.OneToOneField("orders.OrderEdit", null=True, on_delete=models.PROTECT, related_name="attempt")
+    capture_later = models.BooleanField(default=False, help_text="Hold the money now, take it when the goods leave.")
+    captured = models.PositiveIntegerField(default=0, help_text="What the bank took.")
+    captured_currency = models.CharField(max_length=3, blank=True)
+    refunded = models.PositiveIntegerField(default=0, help_text="The sum of all refunds that have not failed.")
     payment_method = models.CharField(max_length=100)
     gateway_id = models.CharField(max_length=100, null=True, unique=True)
     code = models.CharField(max_length=60, blank=True, help_text="Why the bank said no.")
@@ -46,11 +57,24 @@ class PaymentAttempt(models.Model):
             models.UniqueConstraint(
                 name="attempt_one_live_per_order",
                 fields=["order"],
-                condition=Q(state__in=["in_flight", "unknown", "requires_action", "succeeded", "mismatch"]),
+                condition=Q(
+                    purpose="order",
+                    state__in=["in_flight", "unknown", "requires_action", "authorized", "succeeded", "mismatch"],
+                ),
+            ),
+            models.UniqueConstraint(
+                name="attempt_one_open_difference",
+                fields=["order"],
+                condition=Q(purpose="difference", state__in=["in_flight", "unknown", "requires_action"]),
+            ),
+            models.CheckConstraint(name="attempt_refunds_within_captured", condition=Q(refunded__lte=F("captured"))),
+            models.CheckConstraint(
+                name="attempt_difference_has_edit",
+                condition=Q(purpose="order", edit=None) | Q(purpose="difference", edit__isnull=False),
             ),
             models.CheckConstraint(
                 name="attempt_end_says_when",
-                condition=Q(state__in=["in_flight", "unknown", "requires_action"], finished_at=None)
+                condition=Q(state__in=["in_flight", "unknown", "requires_action", "authorized"], finished_at=None)
                 | Q(state__in=["succeeded", "declined", "expired", "mismatch"], finished_at__isnull=False),
             ),
         ]
@@ -64,8 +88,15 @@ class PaymentAttempt(models.Model):
             self.State.IN_FLIGHT: "pending",
             self.State.UNKNOWN: "checking",
             self.State.REQUIRES_ACTION: "requires_action",
-            self.State.SUCCEEDED: "paid",
+            self.State.AUTHORIZED: "authorized",
+            self.State.SUCCEEDED: self._given_back or "paid",
             self.State.DECLINED: "declined",
             self.State.EXPIRED: "expired",
-            self.State.MISMATCH: "checking",
+            self.State.MISMATCH: self._given_back or "checking",
         }[self.State(self.state)]
+
+    @property
+    def _given_back(self) -> str:
+        if not self.refunded:
+            return ""
+        return "refunded" if self.refunded == self.captured else "partly_refunded"

@@ -11,6 +11,8 @@ class Stock(models.Model):
     product = models.OneToOneField("orders.Product", on_delete=models.CASCADE, related_name="stock")
     on_hand = models.PositiveIntegerField(default=0)
     reserved = models.PositiveIntegerField(default=0)
+    low_at = models.PositiveIntegerField(default=5, help_text="From how many on hand staff are warned.")
+    is_low = models.BooleanField(default=False, help_text="Whether they have been warned since it was last above.")
 
     class Meta:
         constraints = [
@@ -36,6 +38,10 @@ class StockMovement(models.Model):
         SALE = "sale"
         RESTOCK = "restock"
         CORRECTION = "correction"
+        CANCELLED = "cancelled"
+        RETURN = "return"
+        EDIT = "edit"
+        IMPORT = "import"
 
     product = models.ForeignKey("orders.Product", on_delete=models.PROTECT, related_name="movements")
     quantity = models.IntegerField(help_text="Positive in, negative out.")
@@ -63,7 +69,7 @@ class StockHoldQuerySet(models.QuerySet["StockHold"]):
 
 
 class StockHold(models.Model):
-    """Units promised to an order that is being paid."""
+    """Units promised to an order, or to the edit of one, that is being paid."""
 
     class State(models.TextChoices):
         HELD = "held"
@@ -74,13 +80,15 @@ class StockHold(models.Model):
     product = models.ForeignKey("orders.Product", on_delete=models.PROTECT, related_name="holds")
     quantity = models.PositiveIntegerField()
     state = models.CharField(max_length=10, choices=State, default=State.HELD)
+    edit = models.ForeignKey("orders.OrderEdit", null=True, on_delete=models.PROTECT, related_name="holds")
     expires_at = models.DateTimeField()
 
     objects = StockHoldQuerySet.as_manager()
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(name="hold_once_per_product", fields=["order", "product"]),
+            models.UniqueConstraint(name="hold_once_per_product", fields=["order", "product"], condition=Q(edit=None)),
+            models.UniqueConstraint(name="hold_once_per_edit", fields=["edit", "product"]),
             models.CheckConstraint(name="hold_quantity_positive", condition=Q(quantity__gt=0)),
         ]
 
