@@ -2,78 +2,95 @@
 
 Charging takes two steps: *create* opens a payment intent under the attempt's key and moves nothing; *confirm* moves
 the money. So the intent of an attempt can be looked up without charging it, and cancelling it is a fence
-(docs/decisions/0001-two-step-charge.md).
+(docs/decisions/0001-two-step-charge.md). With `capture_later`, confirm only holds the money, and `capture` takes it.
+
+The shop uses the gateway through this module alone: what belongs to refunds, lists and webhooks is named here too.
 """
 
-import contextlib
-import functools
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
 
 import stripe
-import structlog
 from django.conf import settings
-from django.db import connection
 
-from orders.gateways.base import Charge, Outcome, Status
-from orders.gateways.transport import TimedClient, within
+from orders.gateways.base import Charge, GatewaySilent, Outcome, Status
+from orders.gateways.stripe_answers import declined, outcome_of, plain, read, unanswered
+from orders.gateways.stripe_client import (
+    CLOCKS_DIFFER,
+    TOTAL_SECONDS,
+    age,
+    conversation,
+    intents,
+    key_alive,
+    log,
+    part,
+    rows,
+    text,
+)
+from orders.gateways.stripe_lists import charges_since, refunds_since
+from orders.gateways.stripe_refunds import find_refund, refund, refunds_of
+from orders.gateways.stripe_webhooks import told, verified
 
-log = structlog.get_logger(__name__)
+__all__ = [
+    "cancel",
+    "capture",
+    "charge",
+    "charges_since",
+    "find",
+    "find_refund",
+    "refund",
+    "refunds_of",
+    "refunds_since",
+    "told",
+    "verified",
+]
 
-# A buyer waits for this. What is not known by then, recovery asks again.
-TOTAL_SECONDS: Final = 10.0
-# Stripe remembers keys for 24 hours. An hour less, because our clock is not theirs.
-KEY_LIFE: Final = timedelta(hours=23)
-# How far from `started_at` the gateway's own date of the intent may lie.
-CLOCKS_DIFFER: Final = timedelta(minutes=15)
-
-STATUSES: Final = {
-    "succeeded": Status.SUCCEEDED,
-    "canceled": Status.CANCELLED,
-    "requires_action": Status.REQUIRES_ACTION,
-    "requires_confirmation": Status.NOT_CHARGED,
-    "requires_payment_method": Status.NOT_CHARGED,
-}
-
-# Otherwise the SDK writes an identifier into the home folder and reports our timings.
-stripe.enable_telemetry = False
+# No conversation that began with the attempt lasts this long: nobody is about to confirm what was not opened by now.
+EVERYBODY_LEFT: Final = timedelta(seconds=2 * TOTAL_SECONDS)
 
 
-@contextlib.contextmanager
-def _conversation() -> Iterator[None]:
-    """No transaction is open while we talk, and the talk ends in time."""
-    if connection.in_atomic_block:
-        raise RuntimeError("gateway call inside a transaction")
-    with within(seconds=TOTAL_SECONDS):
-        yield
-
-
-@_conversation()
+@conversation()
 def charge(request: Charge) -> Outcome:
-    """Take the money, at most once for this reference.
+    """Take the money, or hold it when `capture_later`, at most once for this reference.
 
     Never raises for what the gateway or the network does: whatever leaves the truth open is UNKNOWN, and `find` tells
-    later. Call it once an attempt; who is not sure whether it was called, calls `find` or `cancel`.
+    later. Once the gateway may have forgotten the attempt's key, this only looks up, like `find`.
     """
-    opened = _opened(request)
-    if opened.gateway_id is None or opened.status is not Status.NOT_CHARGED:
+    opened = _located(request, None)
+    if opened.gateway_id is None or opened.status is not Status.NOT_CHARGED or not key_alive(request.started_at):
         return opened
-    return _asked(lambda: _confirm(opened.gateway_id or "", request), opened.gateway_id)
+    return _confirmed(opened.gateway_id, request)
 
 
-@_conversation()
+@conversation()
 def find(request: Charge, gateway_id: str | None = None) -> Outcome:
-    """What became of this charge, without moving money. UNKNOWN when the gateway cannot say now."""
+    """What became of this charge, without moving money. UNKNOWN when the gateway cannot say now.
+
+    A card that `charge` called DECLINED because the gateway does not know it leaves no trace there: that is
+    NOT_CHARGED here, and stays so until it is cancelled. NOT_CHARGED without a gateway_id (code "not_opened") means
+    that nothing was opened: there is nothing to wait for, and `cancel` says CANCELLED.
+    """
     located = _located(request, gateway_id)
     if located.gateway_id is None:
         return located
     return _retrieved(located.gateway_id)
 
 
-@_conversation()
+@conversation()
+def capture(request: Charge, gateway_id: str) -> Outcome:
+    """Take all of the money that is held.
+
+    SUCCEEDED says that it was taken, now or before. When it is too late (cancelled, expired at the gateway), the state
+    that the charge really has; UNKNOWN when the gateway did not say: `find` tells.
+    """
+    options: stripe.RequestOptions = {"idempotency_key": f"{request.reference}-capture"}
+    return _asked(lambda: intents().capture(gateway_id, {}, options), gateway_id)
+
+
+@conversation()
 def cancel(request: Charge, gateway_id: str | None = None) -> Outcome:
-    """Make sure that this charge is not taken any more.
+    """Make sure that this charge is not taken any more; money that was only held is let go.
 
     CANCELLED is a fence: not even a request still under way can charge now. SUCCEEDED says that the money was already
     taken, UNKNOWN that there is no fence yet.
@@ -83,7 +100,7 @@ def cancel(request: Charge, gateway_id: str | None = None) -> Outcome:
         # Nothing was opened: the gateway refuses to, or the attempt is older than its key. Nothing can be confirmed.
         fenced = located.status is Status.NOT_CHARGED
         return Outcome(**{**vars(located), "status": Status.CANCELLED}) if fenced else located
-    return _asked(lambda: _intents().cancel(located.gateway_id or ""), located.gateway_id)
+    return _asked(lambda: intents().cancel(located.gateway_id or ""), located.gateway_id)
 
 
 # -- the steps --------------------------------------------------------------------------------
@@ -91,54 +108,75 @@ def cancel(request: Charge, gateway_id: str | None = None) -> Outcome:
 
 def _located(request: Charge, gateway_id: str | None) -> Outcome:
     if gateway_id is not None:
-        return _plain(Status.UNKNOWN, gateway_id)
-    age = datetime.now(UTC) - request.started_at if request.started_at else timedelta(0)
-    return _opened(request) if age < KEY_LIFE else _searched(request)
+        return plain(Status.UNKNOWN, gateway_id)
+    return _opened(request) if key_alive(request.started_at) else _searched(request, code="not_found")
 
 
 def _opened(request: Charge) -> Outcome:
     """The intent of this attempt: made now, or the one that its key already made."""
     try:
-        intent = _intents().create(
-            {
-                "amount": request.amount,
-                "currency": request.currency.lower(),
-                "description": f"Order {request.order_number}",
-                "metadata": {"reference": request.reference, "order": request.order_number},
-                "allowed_payment_method_types": ["card"],
-            },
-            {"idempotency_key": f"{request.reference}-create"},
-        )
+        intent = intents().create(_wish(request), {"idempotency_key": f"{request.reference}-create"})
     except stripe.InvalidRequestError as error:
         log.error("gateway.refused_request", reference=request.reference, code=error.code, error=str(error))
-        return _plain(Status.NOT_CHARGED, None, code=error.code or "invalid_request")
+        return plain(Status.NOT_CHARGED, None, code=error.code or "invalid_request")
     except stripe.StripeError as error:
-        return _unanswered(error, None)
-    return _outcome(intent)
+        outcome = unanswered(error, None)
+        # The gateway keeps a server error under the key and gives it again for a day: the list knows more.
+        kept = (error.http_status or 0) >= 500 and request.started_at is not None
+        return _searched(request, code="not_opened") if kept else outcome
+    return outcome_of(intent)
 
 
-def _searched(request: Charge) -> Outcome:
-    """The intent of an attempt whose key is forgotten: create would open a second one, so look through the list.
+def _wish(request: Charge) -> stripe.params.PaymentIntentCreateParams:
+    """Only what never changes for an attempt: a key is refused when it comes back with something else."""
+    wish: stripe.params.PaymentIntentCreateParams = {
+        "amount": request.amount,
+        "currency": request.currency.lower(),
+        "description": f"Order {request.order_number}",
+        "metadata": {"reference": request.reference, "order": request.order_number},
+        "allowed_payment_method_types": ["card"],
+    }
+    if request.capture_later:
+        wish["capture_method"] = "manual"
+    return wish
 
-    The list is complete the moment an intent is made, unlike the gateway's search by metadata, which lags.
+
+def _searched(request: Charge, *, code: str) -> Outcome:
+    """The intent of an attempt that its key does not give us (any more): looked for in the list, around its start.
+
+    The list is complete the moment an intent is made, unlike the gateway's search by metadata, which lags. So what is
+    not in it was not opened, once everybody who may have been opening it has left.
     """
     assert request.started_at is not None
     since = int((request.started_at - CLOCKS_DIFFER).timestamp())
     until = int((request.started_at + CLOCKS_DIFFER).timestamp())
     try:
-        page = _intents().list({"created": {"gte": since, "lte": until}, "limit": 100})
-        if not isinstance(page, stripe.ListObject):
-            return _plain(Status.UNKNOWN, None, code="malformed")
-        for intent in page.auto_paging_iter():
-            if _text(_part(intent.to_dict(), "metadata"), "reference") == request.reference:
-                return _outcome(intent)
+        for said in rows(intents().list, {"created": {"gte": since, "lte": until}}, seconds=TOTAL_SECONDS):
+            if text(part(said, "metadata"), "reference") == request.reference:
+                return read(said)
+    except GatewaySilent as silence:
+        return plain(Status.UNKNOWN, None, code=str(silence))
+    certain = age(request.started_at) > EVERYBODY_LEFT
+    return plain(Status.NOT_CHARGED if certain else Status.UNKNOWN, None, code=code)
+
+
+def _confirmed(gateway_id: str, request: Charge) -> Outcome:
+    try:
+        return outcome_of(_confirm(gateway_id, request))
+    except stripe.CardError as error:
+        return declined(error, gateway_id)
+    except stripe.InvalidRequestError as error:
+        if error.param == "payment_method":
+            return plain(
+                Status.DECLINED, gateway_id, code="invalid_payment_method", message="This card cannot be used."
+            )
+        return _retrieved(gateway_id)  # too late for the state it is in, as in `_asked`
     except stripe.StripeError as error:
-        return _unanswered(error, None)
-    return _plain(Status.NOT_CHARGED, None, code="not_found")
+        return unanswered(error, gateway_id)
 
 
 def _confirm(gateway_id: str, request: Charge) -> stripe.PaymentIntent:
-    return _intents().confirm(
+    return intents().confirm(
         gateway_id,
         {
             "payment_method": request.payment_method,
@@ -148,112 +186,19 @@ def _confirm(gateway_id: str, request: Charge) -> stripe.PaymentIntent:
     )
 
 
+def _asked(call: Callable[[], stripe.PaymentIntent], gateway_id: str) -> Outcome:
+    """The outcome of a request to take what is held, or to let it go."""
+    try:
+        return outcome_of(call())
+    except (stripe.InvalidRequestError, stripe.CardError):
+        # Too late for the state it is in: it was taken or cancelled before. The state is the answer.
+        return _retrieved(gateway_id)
+    except stripe.StripeError as error:
+        return unanswered(error, gateway_id)
+
+
 def _retrieved(gateway_id: str) -> Outcome:
     try:
-        return _outcome(_intents().retrieve(gateway_id))
+        return outcome_of(intents().retrieve(gateway_id))
     except stripe.StripeError as error:
-        return _unanswered(error, gateway_id)
-
-
-# -- what an answer means ---------------------------------------------------------------------
-
-
-def _asked(call: Callable[[], stripe.PaymentIntent], gateway_id: str | None) -> Outcome:
-    """The outcome of a request that may move the money of this intent."""
-    try:
-        return _outcome(call())
-    except stripe.CardError as error:
-        return _declined(error, gateway_id)
-    except stripe.InvalidRequestError as error:
-        if error.param == "payment_method":
-            return _plain(
-                Status.DECLINED, gateway_id, code="invalid_payment_method", message="This card cannot be used."
-            )
-        # Too late for the state it is in: it was charged or cancelled before. The state is the answer.
-        return _retrieved(gateway_id or "")
-    except stripe.StripeError as error:
-        return _unanswered(error, gateway_id)
-
-
-def _outcome(intent: stripe.PaymentIntent) -> Outcome:
-    """What an intent says, reading only what has the right shape: an answer that makes no sense is UNKNOWN."""
-    said = intent.to_dict()
-    status = STATUSES.get(_text(said, "status"), Status.UNKNOWN)
-    gateway_id = _text(said, "id") or None
-    if status is Status.SUCCEEDED:
-        return _taken(said, gateway_id)
-    failure = _part(said, "last_payment_error")
-    if status is Status.NOT_CHARGED and failure:
-        return _plain(Status.DECLINED, gateway_id, code=_code(failure), message=_text(failure, "message"))
-    return _plain(status, gateway_id, action_url=_text(_part(_part(said, "next_action"), "redirect_to_url"), "url"))
-
-
-def _taken(said: dict[str, Any], gateway_id: str | None) -> Outcome:
-    amount, currency = said.get("amount_received"), _text(said, "currency")
-    if not isinstance(amount, int) or not currency:
-        return _plain(Status.UNKNOWN, gateway_id, code="malformed")
-    return Outcome(status=Status.SUCCEEDED, gateway_id=gateway_id, amount=amount, currency=currency.upper())
-
-
-def _declined(error: stripe.CardError, gateway_id: str | None) -> Outcome:
-    failure = error.error.to_dict() if error.error else {}
-    return _plain(
-        Status.DECLINED, gateway_id, code=_code(failure), message=error.user_message or "Your card was declined."
-    )
-
-
-def _unanswered(error: stripe.StripeError, gateway_id: str | None) -> Outcome:
-    """No word on the money. A wrong key or a wrong account is for a person, so it is logged louder."""
-    ours = isinstance(error, stripe.AuthenticationError | stripe.PermissionError | stripe.InvalidRequestError)
-    report = log.error if ours else log.warning
-    report("gateway.no_answer", gateway_id=gateway_id, status=error.http_status, code=error.code, error=str(error))
-    return _plain(Status.UNKNOWN, gateway_id, code=error.code or type(error).__name__)
-
-
-def _plain(
-    status: Status, gateway_id: str | None, *, code: str = "", message: str = "", action_url: str = ""
-) -> Outcome:
-    return Outcome(
-        status=status,
-        gateway_id=gateway_id,
-        amount=None,
-        currency=None,
-        code=code,
-        message=message,
-        action_url=action_url,
-    )
-
-
-def _code(failure: dict[str, Any]) -> str:
-    return _text(failure, "decline_code") or _text(failure, "code") or "card_declined"
-
-
-def _part(said: dict[str, Any], name: str) -> dict[str, Any]:
-    value = said.get(name)
-    return value if isinstance(value, dict) else {}
-
-
-def _text(said: dict[str, Any], name: str) -> str:
-    value = said.get(name)
-    return value if isinstance(value, str) else ""
-
-
-# -- the client -------------------------------------------------------------------------------
-
-
-def _intents() -> stripe.PaymentIntentService:
-    return _client(settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE).v1.payment_intents
-
-
-@functools.cache
-def _client(key: str, base: str) -> stripe.StripeClient:
-    """One a process: threads share it, connections belong to threads.
-
-    No retries inside: a buyer is waiting, the SDK's pause alone is half a second, and recovery asks by key anyway.
-    """
-    return stripe.StripeClient(
-        key,
-        base_addresses={"api": base.rstrip("/")} if base else None,
-        http_client=TimedClient(),
-        max_network_retries=0,
-    )
+        return unanswered(error, gateway_id)

@@ -113,7 +113,7 @@ def test_looking_for_a_charge_that_never_was_takes_no_money() -> None:
 def test_a_charge_whose_key_the_gateway_forgot_is_found_in_its_list(monkeypatch: pytest.MonkeyPatch) -> None:
     request = a_charge(started_at=datetime.now(UTC))
     charged = gateway.charge(request)
-    monkeypatch.setattr(gateway, "KEY_LIFE", timedelta(0))
+    monkeypatch.setattr("orders.gateways.stripe_client.KEY_LIFE", timedelta(0))
 
     assert gateway.find(request) == charged
 

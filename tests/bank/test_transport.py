@@ -101,7 +101,7 @@ def test_an_answer_that_drips_in_is_left_when_the_time_is_up(bad_gateway: Callab
 
 
 def test_both_steps_share_one_deadline(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateway, "TOTAL_SECONDS", 0.5)
+    monkeypatch.setattr("orders.gateways.stripe_client.TOTAL_SECONDS", 0.5)
     began = time.monotonic()
 
     assert gateway.charge(a_charge("pm_bank_slow")).status is Status.UNKNOWN
