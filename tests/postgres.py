@@ -1,4 +1,5 @@
-"""A real PostgreSQL for tests, thrown away at the end: `server()` for a session, `database(server)` for a test.
+"""A real PostgreSQL for tests, thrown away at the end: `server()` for a session, `database(server)` for a test,
+`Cluster` for tests that stop and kill it.
 
 TEST_DATABASE_URL names a server that is there already; else one is started from the binaries on PATH or
 under /usr/lib/postgresql, as somebody other than root, with fsync on: tests that kill it mean it.
@@ -12,7 +13,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -33,15 +34,23 @@ def server():
     if given := os.environ.get("TEST_DATABASE_URL"):
         yield given
         return
+    with cluster() as started:
+        yield started.url
+
+
+@contextmanager
+def cluster():
+    """A started server of our own. Skips (on CI: fails) where its binaries are missing."""
     binaries = find_binaries()
     if binaries is None:
         missing("no PostgreSQL: neither TEST_DATABASE_URL, nor initdb on PATH or under /usr/lib/postgresql")
-    folder = Path(tempfile.mkdtemp(prefix="waybill-postgres-"))
-    try:
-        with _started(binaries, folder) as url:
-            yield url
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="waybill-postgres-", ignore_cleanup_errors=True) as folder:
+        made = Cluster(binaries, Path(folder))
+        try:
+            made.start()
+            yield made
+        finally:
+            made.stop()
 
 
 @contextmanager
@@ -77,40 +86,71 @@ def find_binaries():
     return next((folder for folder in folders if (folder / "initdb").exists() and (folder / "postgres").exists()), None)
 
 
-@contextmanager
-def _started(binaries, folder):
-    owner = _owner()
-    if owner:
-        os.chown(folder, owner.pw_uid, owner.pw_gid)
-    data, log = folder / "data", folder / "server.log"
-    initdb = [binaries / "initdb", "--pgdata", data, "--username", "waybill", "--auth", "trust", "--encoding", "UTF8"]
-    subprocess.run([*initdb, "--no-sync"], check=True, capture_output=True, cwd=folder, **_as(owner))
-    [port] = ports.free_ports(1)
-    settings = [word for name, value in OPTIONS.items() for word in ("-c", f"{name}={value}")]
-    argv = [binaries / "postgres", "-D", data, "-h", ports.HOST, "-p", str(port), "-k", folder, *settings]
-    with log.open("wb") as out:
-        process = subprocess.Popen(argv, stdout=out, stderr=out, cwd=folder, **_as(owner))
-    try:
-        yield _wait(f"postgres://waybill@{ports.HOST}:{port}/postgres", process, log)
-    finally:
-        process.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown: sessions are ended, files left whole
+class Cluster:
+    """One server on one data folder and port, through stops, kills and starts."""
+
+    def __init__(self, binaries, folder):
+        self._binaries, self._folder, self._owner = binaries, folder, _owner()
+        [self.port] = ports.free_ports(1)
+        self.url = f"postgres://waybill@{ports.HOST}:{self.port}/postgres"
+        self._process = None
+        if self._owner:
+            os.chown(folder, self._owner.pw_uid, self._owner.pw_gid)
+        initdb = [binaries / "initdb", "--pgdata", folder / "data", "--username", "waybill", "--auth", "trust"]
+        subprocess.run([*initdb, "--encoding", "UTF8", "--no-sync"], check=True, capture_output=True, **self._as_owner)
+
+    def start(self):
+        """Start it; returns when it accepts connections."""
+        settings = [word for name, value in OPTIONS.items() for word in ("-c", f"{name}={value}")]
+        argv = [self._binaries / "postgres", "-D", self._folder / "data", "-h", ports.HOST, "-p", str(self.port)]
+        with (self._folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*argv, "-k", self._folder, *settings], stdout=log, stderr=log, **self._as_owner
+            )
+        deadline = time.monotonic() + STARTING
+        while not self._accepts():
+            if time.monotonic() > deadline or self._process.poll() is not None:
+                pytest.fail(f"PostgreSQL did not start:\n{(self._folder / 'server.log').read_text()[-2000:]}")
+            time.sleep(0.02)
+
+    def kill(self):
+        """SIGKILL for all of it at once: its first process is stopped before, else it would start new ones."""
+        self._process.send_signal(signal.SIGSTOP)
+        os.waitpid(self._process.pid, os.WUNTRACED)  # until it has stopped
+        for pid in list(_children(self._process.pid)):
+            os.kill(pid, signal.SIGKILL)
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self):
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown: sessions are ended, files left whole
         try:
-            process.wait(10)
+            self._process.wait(10)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            self._process.kill()
+            self._process.wait()
 
-
-def _wait(url, process, log):
-    deadline = time.monotonic() + STARTING
-    while time.monotonic() < deadline and process.poll() is None:
+    def _accepts(self):
         try:
-            psycopg.connect(url, connect_timeout=1).close()
+            psycopg.connect(self.url, connect_timeout=1).close()
         except psycopg.OperationalError:
-            time.sleep(0.05)
-        else:
-            return url
-    pytest.fail(f"PostgreSQL did not start:\n{log.read_text()[-2000:]}")
+            return False
+        return True
+
+    @property
+    def _as_owner(self):
+        who = self._owner
+        as_who = {"user": who.pw_uid, "group": who.pw_gid, "extra_groups": []} if who else {}
+        return {"cwd": self._folder} | as_who
+
+
+def _children(pid):
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # ended meanwhile
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+                yield int(stat.parent.name)
 
 
 def _owner():
@@ -120,7 +160,3 @@ def _owner():
     known = {entry.pw_name: entry for entry in pwd.getpwall()}
     owner = next((known[name] for name in NOT_ROOT if name in known), None)
     return owner or missing("PostgreSQL does not run as root, and there is neither a user postgres nor nobody")
-
-
-def _as(owner):
-    return {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []} if owner else {}

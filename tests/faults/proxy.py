@@ -1,0 +1,214 @@
+"""A line that fails when told to: a TCP proxy in front of the database, the bank or the broker.
+
+    with Proxy(target=8200) as line:  # clients talk to line.port
+        line.black_hole()             # they wait for answers that do not come
+        line.heal()
+
+What a black hole has held back arrives when it is healed, late, as it does in a network.
+"""
+
+import asyncio
+import threading
+from dataclasses import dataclass
+from urllib.parse import urlsplit, urlunsplit
+
+from config import ports
+
+CHUNK = 65_536
+PROTOCOL_3 = b"\x00\x03\x00\x00"  # how a PostgreSQL client begins in earnest, after asking for encryption
+CUT_SHORT = (OSError, asyncio.IncompleteReadError)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """How bytes come back: `piece` at a time, one `every` so many seconds; after `until` of them the line is cut."""
+
+    until: float = float("inf")
+    piece: int = CHUNK
+    every: float = 0.0
+
+
+@dataclass(eq=False)
+class Link:
+    """One client's connection to us, and ours to the server for it, as (reader, writer)."""
+
+    client: tuple[asyncio.StreamReader, asyncio.StreamWriter]
+    server: tuple[asyncio.StreamReader, asyncio.StreamWriter]
+    task: asyncio.Task
+    answers: Answers | None = None  # its own, whatever the others get
+
+    def cut(self):
+        for _, writer in (self.client, self.server):
+            writer.transport.abort()
+
+
+class Proxy:
+    """Clients reach `target` (a port of this machine) by `port`, as well as the fault of the moment lets them."""
+
+    def __init__(self, target=None):
+        self.target = target
+        [self.port] = ports.free_ports(1)
+        self._links = set()
+        self._answers = Answers()
+        self._listener = None
+        self._flows = asyncio.Event()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name=f"proxy {self.port}", daemon=True)
+
+    @property
+    def url(self):
+        return f"http://{ports.HOST}:{self.port}"
+
+    def __enter__(self):
+        self._thread.start()
+        self.heal()
+        return self
+
+    def __exit__(self, *_):
+        self.down()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+        self._loop.close()
+
+    def heal(self):
+        """No fault any more. What a fault has cut stays cut."""
+        self._now(self._fault(Answers()))
+
+    def down(self):
+        """Nobody listens: connections end, new ones are refused."""
+        self._now(self._hang_up())
+
+    def black_hole(self):
+        """Connections are accepted and stay open, and nothing passes either way."""
+        self._now(self._fault(Answers(), flows=False))
+
+    def cut_answers(self, *, after=0):
+        """Requests arrive; of what comes back each connection gets `after` bytes, and then its end."""
+        self._now(self._fault(Answers(until=after)))
+
+    def drip(self, *, piece, every):
+        """Requests arrive; answers come back `piece` bytes at a time, one `every` so many seconds."""
+        self._now(self._fault(Answers(piece=piece, every=every)))
+
+    def _now(self, change):
+        asyncio.run_coroutine_threadsafe(change, self._loop).result(10)
+
+    async def _fault(self, answers, *, flows=True):
+        self._answers = answers
+        (self._flows.set if flows else self._flows.clear)()
+        if self._listener is None:
+            self._listener = await asyncio.start_server(self._serve, ports.HOST, self.port, backlog=ports.BACKLOG)
+
+    async def _hang_up(self):
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        serving = [link.task for link in self._links]
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
+
+    async def _serve(self, *client):
+        try:
+            server = await asyncio.open_connection(ports.HOST, self.target)
+        except OSError:
+            client[1].transport.abort()
+            return
+        link = Link(client, server, asyncio.current_task())
+        self._links.add(link)
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._forth(link))
+                both.create_task(self._back(link))
+        except* CUT_SHORT:
+            link.cut()
+        except* asyncio.CancelledError:
+            link.cut()
+        finally:
+            self._links.discard(link)
+
+    async def _forth(self, link):
+        while data := await link.client[0].read(CHUNK):
+            await self._send(link, data)
+        link.server[1].close()
+
+    async def _send(self, link, data):
+        await self._flows.wait()
+        link.server[1].write(data)
+        await link.server[1].drain()
+
+    async def _back(self, link):
+        way, passed = None, 0
+        while data := await link.server[0].read(CHUNK):
+            while data:
+                await self._flows.wait()
+                if way is not (now := link.answers or self._answers):
+                    way, passed = now, 0
+                piece = data[: min(way.piece, way.until - passed)]
+                link.client[1].write(piece)
+                await link.client[1].drain()
+                data, passed = data[len(piece) :], passed + len(piece)
+                if passed >= way.until:
+                    raise ConnectionAbortedError
+                await asyncio.sleep(way.every)
+        link.client[1].close()
+
+
+class PostgresProxy(Proxy):
+    """Reads along what clients say to PostgreSQL, and can lose the COMMIT of one chosen transaction."""
+
+    def __init__(self, target=None):
+        super().__init__(target)
+        self.lost = 0
+        self._doomed = None
+
+    def database_url(self, direct):
+        """The way to the same database through here. Unencrypted, else nobody could read along."""
+        parts = urlsplit(direct)
+        user = parts.netloc.rpartition("@")[0]
+        return urlunsplit(parts._replace(netloc=f"{user}@{ports.HOST}:{self.port}", query="sslmode=disable"))
+
+    def lose_commit(self, *, of, arrives):
+        """The next transaction with a statement that contains `of` is cut off at its COMMIT: before it has arrived,
+        or when it has, before the answer comes back. Counted in `lost`."""
+        self._doomed, self.lost = (of.encode(), arrives), 0
+
+    async def _forth(self, link):
+        said = b""
+        async for message in messages(link.client[0]):
+            words = statement(message)
+            said = words if words.upper().startswith(b"BEGIN") else said + words
+            if words.upper().startswith(b"COMMIT") and self._doomed and self._doomed[0] in said:
+                self._lose(link)
+            await self._send(link, message)
+        link.server[1].close()
+
+    def _lose(self, link):
+        (_, arrives), self._doomed = self._doomed, None
+        self.lost += 1
+        if not arrives:
+            raise ConnectionAbortedError
+        link.answers = Answers(until=0)
+
+
+async def messages(reader):
+    """What a PostgreSQL client sends, message by message: without a type until it has named its protocol."""
+    begun = False
+    while not reader.at_eof():
+        kind = await reader.read(1) if begun else b""
+        if begun and not kind:
+            return
+        length = await reader.readexactly(4)
+        body = await reader.readexactly(int.from_bytes(length) - 4)
+        begun = begun or body.startswith(PROTOCOL_3)
+        yield kind + length + body
+
+
+def statement(message):
+    """The SQL of a simple query (Q), or of one that is parsed first (P); nothing for other messages."""
+    match message[:1]:
+        case b"Q":
+            return message[5:].rstrip(b"\0")
+        case b"P":
+            return message[5:].split(b"\0")[1]
+    return b""
