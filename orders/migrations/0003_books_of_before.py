@@ -37,7 +37,7 @@ def keep_histories(apps, schema_editor):
     """
     for table in APPEND_ONLY:
         for statement in _triggers(table, schema_editor.connection.vendor):
-            schema_editor.execute(statement)
+            schema_editor.execute(statement, params=None)  # a % in it is PL/pgSQL's own
 
 
 def let_go(apps, schema_editor):
