@@ -126,7 +126,7 @@ def _database() -> dict[str, Any]:
         # Threads and tests share a file, never a private in-memory database.
         database["TEST"] = {"NAME": str(WAYBILL_DATA / "test.sqlite3")}
     else:
-        database["OPTIONS"] = {**database.get("OPTIONS", {}), **POSTGRES_OPTIONS}
+        database |= {"ENGINE": "config.postgresql", "OPTIONS": {**database.get("OPTIONS", {}), **POSTGRES_OPTIONS}}
     return database | {"ATOMIC_REQUESTS": False, "CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": True}
 
 
@@ -157,6 +157,8 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 
 # -- Money --------------------------------------------------------------------------------
 CURRENCY = "EUR"
+# What buyers in Europe expect; false where tax comes on top of the price at the till.
+PRICES_INCLUDE_TAX: bool = env.bool("PRICES_INCLUDE_TAX", default=True)
 STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", "sk_test_bank") if LOCAL else required("STRIPE_SECRET_KEY")
 STRIPE_PUBLISHABLE_KEY = env.str("STRIPE_PUBLISHABLE_KEY", "")
 STRIPE_WEBHOOK_SECRET = env.str("STRIPE_WEBHOOK_SECRET", "")

@@ -1,0 +1,1 @@
+"""PostgreSQL, whose answers are not waited for without end."""

@@ -1,0 +1,93 @@
+"""A shop on PostgreSQL whose lines to the database, the bank and the broker fail when a test says so."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import pytest
+
+from config import broker as brokers
+from config import ports
+from tests import postgres
+from tests.broker.conftest import Server
+from tests.faults.crowd import Client
+from tests.faults.proxy import PostgresProxy, Proxy
+from tests.journeys.conftest import books_balance, staffed
+from tests.rig import Shop, missing
+
+__all__ = ["books_balance"]
+
+
+class LinedShop(Shop):
+    """The shop reaches its database over a line that fails; who asks about the truth does not."""
+
+    def __init__(self, *args, direct, **options):
+        super().__init__(*args, **options)
+        self.direct = direct
+
+    @property
+    def facts(self):
+        return {**super().facts, "database_url": self.direct}
+
+
+@dataclass(frozen=True)
+class Lines:
+    database: PostgresProxy
+    bank: Proxy
+    broker: Proxy
+
+    def heal(self):
+        for line in (self.database, self.bank, self.broker):
+            line.heal()
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    with postgres.cluster() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def lined(cluster, tmp_path_factory):
+    """The shop and its lines; use them through the fixtures below."""
+    folder = tmp_path_factory.mktemp("faults")
+    server = brokers.find_server() or missing("no Valkey or Redis server")
+    with ExitStack() as stack:
+        direct = stack.enter_context(postgres.database(cluster.url))
+        [broker_port] = ports.free_ports(1)
+        home = folder / "broker"
+        broker = Server(brokers.program(server=server, port=broker_port, folder=home), home, broker_port)
+        stack.callback(broker.kill)
+        broker.start()
+        lines = Lines(
+            stack.enter_context(PostgresProxy(cluster.port)),
+            stack.enter_context(Proxy()),
+            stack.enter_context(Proxy(broker_port)),
+        )
+        env = {
+            "DATABASE_URL": lines.database.database_url(direct),
+            "STRIPE_API_BASE": lines.bank.url,
+            "BROKER_URL": brokers.url(lines.broker.port),
+        }
+        shop = stack.enter_context(LinedShop(folder / "shop", env=env, direct=direct))
+        lines.bank.target = urlsplit(shop.facts["bank_url"]).port
+        yield staffed(shop), lines
+
+
+@pytest.fixture
+def lines(lined):
+    """Without fault before and after."""
+    yield lined[1]
+    lined[1].heal()
+
+
+@pytest.fixture
+def shop(lined, lines):
+    return lined[0]
+
+
+@pytest.fixture
+def client(shop):
+    client = Client(shop)
+    yield client
+    client.close()
