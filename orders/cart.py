@@ -4,63 +4,75 @@ import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from django.contrib.sessions.backends.base import SessionBase
 
 from orders.models import Product
-from orders.pricing import MOST_OF_ONE
+from orders.offers import sold_in
+from orders.pricing import MOST_OF_ONE, Item
 
 _CART: Final = "cart"
 _TOKEN: Final = "cart_token"  # noqa: S105
+_VOUCHER: Final = "voucher"
+_COUNTRY: Final = "country"
 
 
 @dataclass(frozen=True, kw_only=True)
 class CartLine:
     product: Product
     quantity: int
-    total: int  # minor units
+    unit_price: int | None  # minor units; None: not sold in the cart's currency
     shortage: int | None  # what is left, when that is less than the quantity
+
+    @property
+    def total(self) -> int:
+        return (self.unit_price or 0) * self.quantity
+
+    @property
+    def can_be_bought(self) -> bool:
+        return self.unit_price is not None and self.shortage is None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cart:
     lines: Sequence[CartLine]
-    subtotal: int  # minor units
     currency: str
-    count: int
+
+    @property
+    def subtotal(self) -> int:
+        return sum(line.total for line in self.lines)
 
     @property
     def digest(self) -> str:
-        """The same for the same things in the same quantities."""
+        """The same for the same things in the same quantities and the same currency."""
         things = sorted(f"{line.product.sku} {line.quantity}" for line in self.lines)
-        return hashlib.sha256("\n".join(things).encode()).hexdigest()
+        return hashlib.sha256("\n".join([self.currency, *things]).encode()).hexdigest()
 
     @property
-    def is_short(self) -> bool:
-        return any(line.shortage is not None for line in self.lines)
+    def can_be_bought(self) -> bool:
+        return bool(self.lines) and all(line.can_be_bought for line in self.lines)
+
+    @property
+    def items(self) -> list[Item]:
+        return [Item(sku=line.product.sku, quantity=line.quantity) for line in self.lines]
 
 
-def contents(session: SessionBase) -> Cart:
-    """The cart with today's prices and stock. Products no longer sold are left out."""
+def contents(session: SessionBase, *, currency: str) -> Cart:
+    """The cart with today's prices in this currency, and today's stock. Products no longer sold are left out."""
     wanted: dict[str, int] = session.get(_CART, {})
     found = Product.objects.active().filter(sku__in=wanted, stock__isnull=False).select_related("stock")
-    products = {product.sku: product for product in found}
+    products = {product.sku: product for product in sold_in(found, currency=currency)}
     lines = [_line(products[sku], quantity) for sku, quantity in wanted.items() if sku in products]
-    return Cart(
-        lines=lines,
-        subtotal=sum(line.total for line in lines),
-        currency=lines[0].product.currency if lines else "",
-        count=sum(line.quantity for line in lines),
-    )
+    return Cart(lines=lines, currency=currency)
 
 
-def _line(product: Product, quantity: int) -> CartLine:
+def _line(product: Any, quantity: int) -> CartLine:
     left = product.stock.available
     return CartLine(
         product=product,
         quantity=quantity,
-        total=product.price * quantity,
+        unit_price=product.unit_price,
         shortage=left if left < quantity else None,
     )
 
@@ -91,12 +103,13 @@ def change(session: SessionBase, *, sku: str, quantity: int) -> int:
 def take_out(session: SessionBase, bought: Mapping[str, int]) -> None:
     """Take what was bought (SKU and quantity) out of the cart, and leave what another tab put in meanwhile.
 
-    The token goes too: what is left is another purchase.
+    The token and the voucher go too: what is left is another purchase.
     """
     now: dict[str, int] = type(session)(session.session_key).get(_CART, {})
     left = {sku: quantity - bought.get(sku, 0) for sku, quantity in now.items()}
     session[_CART] = {sku: quantity for sku, quantity in left.items() if quantity > 0}
     session.pop(_TOKEN, None)
+    session.pop(_VOUCHER, None)
 
 
 def token(session: SessionBase) -> str:
@@ -105,3 +118,26 @@ def token(session: SessionBase) -> str:
     if found is None:
         found = session[_TOKEN] = uuid.uuid4().hex
     return found
+
+
+def voucher(session: SessionBase) -> str:
+    """The code that the visitor has applied; empty when there is none."""
+    code: str = session.get(_VOUCHER, "")
+    return code
+
+
+def use_voucher(session: SessionBase, code: str) -> None:
+    """Keep the code for the cart and the checkout; an empty one takes it away."""
+    if code != voucher(session):
+        session[_VOUCHER] = code
+
+
+def country(session: SessionBase) -> str:
+    """Where the visitor last wanted things sent to, as far as it is known: its taxes are shown in the cart."""
+    code: str = session.get(_COUNTRY, "")
+    return code
+
+
+def send_to(session: SessionBase, code: str) -> None:
+    if code != country(session):
+        session[_COUNTRY] = code

@@ -8,7 +8,7 @@ from django.db import IntegrityError, OperationalError, transaction
 
 from notifications import correlation
 from notifications.pipeline.events import publish
-from orders import idempotency, inventory, status
+from orders import idempotency, inventory, status, vouchers
 from orders.events import OrderPlaced
 from orders.gateways import stripe
 from orders.idempotency import AlreadyAnswered, AlreadyPlaced, Key, KeyInProgress, KeyReused
@@ -58,10 +58,12 @@ def place_order(
     buyer: Buyer,
     payment_method: str,
     shipping_method: str = "standard",
+    currency: str = "",
+    voucher: str = "",
     key: Key | None = None,
     cart_token: str | None = None,
 ) -> Order:
-    """Sell `items` to `buyer` and take the money.
+    """Sell `items` to `buyer` and take the money. currency: the shop's own when empty.
 
     Returns the order: `paid`, or `placed` when the bank has not told us the outcome (it is found out
     afterwards; the buyer must read "we are checking", never "failed"). Raises InvalidOrder, OutOfStock
@@ -71,7 +73,8 @@ def place_order(
     Killed at any point, the order is found and finished by the delayed handler of `order.placed`.
     """
     _refuse_if_seen(key, cart_token)
-    priced = quote(items, shipping_method)
+    country = buyer.shipping_address.get("country", "")
+    priced = quote(items, shipping_method, country=country, currency=currency, voucher=voucher)
     try:
         attempt = _place(priced, buyer, payment_method, shipping_method, key, cart_token)
     except IntegrityError:
@@ -119,6 +122,8 @@ def _place(
         )
         # Last of the writes: the row of a popular product stays locked for as short as can be.
         inventory.hold(order=order, lines=priced.lines)
+        if priced.voucher is not None:
+            vouchers.take(order=order, voucher=priced.voucher)
         publish(
             OrderPlaced(order_id=order.pk, attempt_id=str(attempt.pk), total=order.total, currency=order.currency),
             about=order,
@@ -134,10 +139,12 @@ def _write_order(priced: Quote, buyer: Buyer, shipping_method: str, cart_token: 
         subtotal=priced.subtotal,
         shipping=priced.shipping,
         tax=priced.tax,
+        tax_included=priced.tax_included,
         discount=priced.discount,
         total=priced.total,
         shipping_method=shipping_method,
         shipping_address=buyer.shipping_address,
+        voucher_code=priced.voucher.code if priced.voucher else "",
         cart_token=cart_token,
         correlation_id=correlation.correlation_id(),
     )
@@ -147,9 +154,12 @@ def _write_order(priced: Quote, buyer: Buyer, shipping_method: str, cart_token: 
             product=line.product,
             sku=line.product.sku,
             name=line.product.name,
-            unit_price=line.product.price,
+            unit_price=line.unit_price,
             quantity=line.quantity,
             total=line.total,
+            discount=line.discount,
+            tax_rate=line.tax_rate,
+            tax=line.tax,
         )
         for line in priced.lines
     )

@@ -15,8 +15,6 @@ from django.utils.functional import Promise
 from django.utils.translation import get_language, to_locale
 from django.utils.translation import gettext_lazy as _
 
-from orders.pricing import SHIPPING_METHODS
-
 ADDRESS_FIELDS: Final = ("name", "line1", "line2", "postal_code", "city", "country")
 # CLDR lists these beside the countries: unions, test codes and the unknown.
 _NOT_COUNTRIES: Final = {"EU", "EZ", "QO", "UN", "XA", "XB", "ZZ"}
@@ -110,14 +108,14 @@ class CheckoutForm(forms.Form):
     country = forms.ChoiceField(
         label=_("Country"),
         choices=_country_choices,
-        widget=forms.Select(attrs={"autocomplete": "shipping country"}),
+        widget=forms.Select(attrs={"autocomplete": "shipping country", "class": "costing"}),
     )
-    shipping_method = forms.ChoiceField(
-        label=_("Delivery"), choices=lambda: [(code, words[0]) for code, words in SHIPPING_METHODS.items()]
-    )
+    # Which ways there are is asked once, where the price is: what it refuses is shown beside this field.
+    shipping_method = forms.CharField(label=_("Delivery"), max_length=30)
     payment_method = forms.ChoiceField(
         label=_("Card"), choices=lambda: [(card.payment_method, card.name) for card in trial_cards()]
     )
+    voucher = forms.CharField(label=_("Voucher"), max_length=40, required=False)
     # Made anew by each rendering: the same key twice is the same press of the button.
     key = forms.UUIDField(widget=forms.HiddenInput)
     # What the buyer saw; a price that has changed since is shown, never charged.

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from orders.views import cart, checkout, order, shelf, theme
+from orders.views import cart, checkout, currency, order, shelf, theme
 
 app_name = "orders"
 
@@ -12,8 +12,10 @@ urlpatterns = [
     path("cart/change/", cart.cart_change, name="cart_change"),
     path("checkout/", checkout.checkout, name="checkout"),
     path("checkout/summary/", checkout.checkout_summary, name="checkout_summary"),
+    path("checkout/voucher/", checkout.checkout_voucher, name="checkout_voucher"),
     path("orders/<str:number>/", order.order, name="order"),
     path("orders/<str:number>/progress/", order.order_progress, name="order_progress"),
     path("orders/<str:number>/receipt/", order.receipt, name="receipt"),
+    path("currency/", currency.currency, name="currency"),
     path("theme/", theme.theme, name="theme"),
 ]

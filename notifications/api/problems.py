@@ -27,6 +27,7 @@ KINDS: Final = {
     413: ("too_large", "Content Too Large", "The body is larger than we read."),
     415: ("unsupported_media_type", "Unsupported Media Type", "The body is not `application/json`."),
     422: ("unprocessable", "Unprocessable Content", "It contradicts an earlier request."),
+    429: ("too_many_requests", "Too Many Requests", "Too often; `Retry-After` says when to try again."),
     500: ("internal_error", "Internal Server Error", "Our fault; it is in our log under `request_id`."),
     503: ("unavailable", "Service Unavailable", "The database is busy or away; try again with the same key."),
 }

@@ -12,7 +12,7 @@ from notifications.api.reading import EmailLine, Line, Whole
 from orders.checkout import Key
 from orders.forms import countries
 from orders.models import Order
-from orders.pricing import MOST_LINES, MOST_OF_ONE, SHIPPING_METHODS
+from orders.pricing import MOST_LINES, MOST_OF_ONE
 
 KEY_HEADER: Final = "Idempotency-Key"
 _KEY: Final = re.compile(r"[\x20-\x7e]{1,64}")
@@ -46,14 +46,16 @@ class NewOrderSerializer(serializers.Serializer[Any]):
     email = EmailLine(max_length=254)
     items = NewItemSerializer(many=True, allow_empty=False, max_length=MOST_LINES)  # type: ignore[call-arg]
     shipping_address = AddressSerializer()
-    shipping_method = serializers.ChoiceField(choices=list(SHIPPING_METHODS), required=False, default="standard")
+    shipping_method = Line(max_length=30, required=False, default="standard", help_text="As `standard`, `express`.")
+    currency = Line(min_length=3, max_length=3, required=False, help_text="ISO 4217; the shop's own when left out.")
     voucher = Line(max_length=40, required=False, default="", allow_blank=True, allow_null=True)
     payment_method = Line(max_length=100, help_text="A payment method of the payment service, as `pm_card_visa`.")
 
     def validate_voucher(self, code: str | None) -> str:
-        if code:
-            raise serializers.ValidationError(f"There is no voucher {code!r}.")
-        return ""
+        return code or ""
+
+    def validate_currency(self, code: str) -> str:
+        return code.upper()
 
     def validate_payment_method(self, name: str) -> str:
         # A card's own number must never get as far as a log or a row.

@@ -28,7 +28,11 @@ REPLAYED: Final = OpenApiParameter(
     description="This is the answer of an earlier request with the same key; nothing was done now.",
 )
 RETRY_AFTER: Final = OpenApiParameter(
-    "Retry-After", int, OpenApiParameter.HEADER, response=[202, 409], description="Seconds until it is worth asking."
+    "Retry-After",
+    int,
+    OpenApiParameter.HEADER,
+    response=[202, 409, 429],
+    description="Seconds until it is worth asking.",
 )
 ETAG: Final = OpenApiParameter("ETag", str, OpenApiParameter.HEADER, response=[200, 304], description="Strong.")
 
@@ -124,6 +128,7 @@ PLACE_ORDER: Final[dict[str, Any]] = {
             _402="Declined: `code` says why. Nothing was charged.",
             _409="`out_of_stock`: `lines` says what is left; nothing was charged. `in_progress`: the key is at work.",
             _422="The same Idempotency-Key came with another body.",
+            _429="`too_many_guesses`: too many vouchers that do not exist.",
         ),
     },
     "examples": [

@@ -21,6 +21,7 @@ from orders.checkout import (
     OutOfStock,
     place_order,
 )
+from orders.guesses import MOST, TooManyGuesses, slowed_down
 from orders.idempotency import remember
 from orders.models import Order
 
@@ -36,6 +37,9 @@ def place(asked: dict[str, Any], *, user_id: int | None, key: Key) -> Response:
         return _by_state(_place(asked, user_id, key), key)
     except InvalidOrder as refusal:
         return problem(400, "This cannot be ordered.", code="invalid", errors=[asdict(e) for e in refusal.errors])
+    except TooManyGuesses as refusal:
+        wait = {"Retry-After": str(refusal.retry_after)}
+        return problem(429, str(refusal), code="too_many_guesses", headers=wait)
     except OutOfStock as refusal:
         return _sold_out(refusal, key)
     except Declined as refusal:
@@ -51,13 +55,16 @@ def place(asked: dict[str, Any], *, user_id: int | None, key: Key) -> Response:
 
 
 def _place(asked: dict[str, Any], user_id: int | None, key: Key) -> Order:
-    return place_order(
-        items=[Item(**item) for item in asked["items"]],
-        buyer=Buyer(email=asked["email"], shipping_address=dict(asked["shipping_address"]), user_id=user_id),
-        payment_method=asked["payment_method"],
-        shipping_method=asked["shipping_method"],
-        key=key,
-    )
+    with slowed_down({key.scope: MOST}, code=asked["voucher"]):
+        return place_order(
+            items=[Item(**item) for item in asked["items"]],
+            buyer=Buyer(email=asked["email"], shipping_address=dict(asked["shipping_address"]), user_id=user_id),
+            payment_method=asked["payment_method"],
+            shipping_method=asked["shipping_method"],
+            currency=asked.get("currency", ""),
+            voucher=asked["voucher"],
+            key=key,
+        )
 
 
 def _by_state(placed: Order, key: Key, *, headers: dict[str, str] | None = None) -> Response:

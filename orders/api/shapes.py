@@ -55,6 +55,9 @@ class LineSerializer(serializers.Serializer[Any]):
     quantity = serializers.IntegerField(min_value=1)
     unit_price = MoneyOf("unit_price")
     total = MoneyOf("total")
+    discount = MoneyOf("discount", help_text="This line's part of the order's discount; not yet taken off its total.")
+    tax = MoneyOf("tax", help_text="Of what is left: on top, or contained, as the order says.")
+    tax_rate = serializers.IntegerField(min_value=0, help_text="In hundredths of a per cent: 2100 is 21 %.")
 
 
 class SideEffectSerializer(serializers.Serializer[Any]):
@@ -88,9 +91,11 @@ class OrderSerializer(serializers.Serializer[Any]):
     lines = LineSerializer(many=True)
     subtotal = MoneyOf("subtotal")
     shipping = MoneyOf("shipping")
-    tax = MoneyOf("tax")
+    tax = MoneyOf("tax", help_text="Added on top of the prices.")
+    tax_included = MoneyOf("tax_included", help_text="Contained in the prices.")
     discount = MoneyOf("discount")
     total = MoneyOf("total")
+    voucher = serializers.CharField(source="voucher_code", allow_blank=True)
     shipping_method = serializers.CharField()
     shipping_address = serializers.DictField(child=serializers.CharField(allow_blank=True))
     created_at = serializers.DateTimeField(source="placed_at")

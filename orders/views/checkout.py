@@ -1,6 +1,7 @@
 """One page, one button, one order."""
 
 import uuid
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import messages
@@ -9,7 +10,8 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django_htmx.http import HttpResponseClientRedirect
 
 from orders import cart as carts
 from orders import links
@@ -19,7 +21,6 @@ from orders.checkout import (
     Buyer,
     Declined,
     InvalidOrder,
-    Item,
     Key,
     KeyInProgress,
     KeyReused,
@@ -27,33 +28,71 @@ from orders.checkout import (
     place_order,
 )
 from orders.forms import CheckoutForm, trial_cards
+from orders.guesses import TooManyGuesses
 from orders.models import Order
-from orders.pricing import SHIPPING_METHODS, quote
+from orders.views.costs import Terms, costs, price
+from orders.views.currency import currency_of
 from orders.views.http import SeeOther
 
 
 @never_cache
 @require_http_methods(["GET", "POST"])
 def checkout(request: HttpRequest) -> HttpResponse:
-    basket = carts.contents(request.session)
+    basket = _basket(request)
+    form = CheckoutForm(request.POST) if request.method == "POST" else CheckoutForm(initial=_known(request))
     try:
-        if request.method == "POST":
-            return _place(request, basket, CheckoutForm(request.POST))
-        known = {"email": getattr(request.user, "email", "")}
-        return _checkout_page(request, basket, CheckoutForm(initial=known))
+        return _place(request, basket, form) if form.is_bound else _checkout_page(request, basket, form)
+    except TooManyGuesses as refusal:
+        return _checkout_page(request, basket, form, status=429, voucher_problem=str(refusal))
     except InvalidOrder as refusal:
-        # Whatever the form has not caught is about the things themselves: they are changed in the cart.
-        for error in refusal.errors:
-            messages.error(request, error.detail)
-        return SeeOther(reverse("orders:cart"))
+        return _refused(request, basket, form, refusal)
 
 
 @never_cache
 @require_GET
 def checkout_summary(request: HttpRequest) -> HttpResponse:
-    """What it costs with another way of delivery: the part of the page that changes."""
-    basket = carts.contents(request.session)
-    return render(request, "orders/_summary.html", _costs(basket, request.GET.get("shipping_method")))
+    """What it costs with another way of delivery or country: the part of the page that changes."""
+    terms = Terms(
+        shipping_method=request.GET.get("shipping_method", "")[:30],
+        country=request.GET.get("country", carts.country(request.session))[:2],
+        voucher=carts.voucher(request.session),
+    )
+    try:
+        facts = costs(request, _basket(request), terms)
+    except InvalidOrder:
+        return HttpResponseClientRedirect(reverse("orders:cart"))
+    # The ways of delivery change with the country alone: who has just chosen one of them keeps them as they are.
+    return render(request, "orders/_summary.html", {**facts, "swap_ways": request.htmx.trigger == "country"})  # type: ignore[attr-defined]
+
+
+@never_cache
+@require_POST
+def checkout_voucher(request: HttpRequest) -> HttpResponse:
+    """Apply a voucher, or take it away, and show what it costs then. Everything typed stays."""
+    typed = request.POST.dict() | ({"voucher": ""} if "remove" in request.POST else {})
+    form = CheckoutForm(initial=typed)
+    basket = _basket(request)
+    try:
+        facts = costs(request, basket, _terms(form))
+    except InvalidOrder as refusal:
+        return _refused(request, basket, form, refusal)
+    carts.use_voucher(request.session, "" if "voucher_problem" in facts else facts["typed_voucher"])
+    carts.send_to(request.session, _terms(form).country)
+    if request.htmx:  # type: ignore[attr-defined]
+        return render(request, "orders/_summary.html", {**facts, "swap_voucher": True})
+    return _page_with(request, form, facts)
+
+
+def _basket(request: HttpRequest) -> carts.Cart:
+    return carts.contents(request.session, currency=currency_of(request))
+
+
+def _known(request: HttpRequest) -> dict[str, str]:
+    return {
+        "email": getattr(request.user, "email", ""),
+        "country": carts.country(request.session),
+        "voucher": carts.voucher(request.session),
+    }
 
 
 def _place(request: HttpRequest, basket: carts.Cart, form: CheckoutForm) -> HttpResponse:
@@ -62,7 +101,8 @@ def _place(request: HttpRequest, basket: carts.Cart, form: CheckoutForm) -> Http
     key = Key(scope="form", key=str(form.cleaned_data["key"]), request_hash=form.fingerprint())
     if _placed_with(key) or not basket.lines:
         return _order_of(key)
-    total = quote(_items(basket), form.cleaned_data["shipping_method"]).total
+    carts.send_to(request.session, form.cleaned_data["country"])
+    total = price(request, basket, _terms(form)).total
     if (total, basket.digest) != (form.cleaned_data["expected_total"], form.cleaned_data["expected_cart"]):
         return _checkout_page(request, basket, form, status=409, price_changed=True)
     return _buy(request, basket, form, key)
@@ -102,10 +142,12 @@ def _take_out(request: HttpRequest, placed: Order) -> None:
 
 def _place_order(request: HttpRequest, basket: carts.Cart, form: CheckoutForm, key: Key) -> Order:
     return place_order(
-        items=_items(basket),
+        items=basket.items,
         buyer=Buyer(email=form.cleaned_data["email"], shipping_address=form.address(), user_id=request.user.pk),
         payment_method=form.cleaned_data["payment_method"],
         shipping_method=form.cleaned_data["shipping_method"],
+        currency=basket.currency,
+        voucher=form.cleaned_data["voucher"],
         key=key,
         cart_token=carts.token(request.session),
     )
@@ -126,30 +168,47 @@ def _order_of(key: Key) -> HttpResponse:
     return SeeOther(links.guest_path(found) if found else reverse("orders:cart"))
 
 
+def _refused(request: HttpRequest, basket: carts.Cart, form: CheckoutForm, refusal: InvalidOrder) -> HttpResponse:
+    """What is about a field is said beside it. All else is about the things: those are changed in the cart."""
+    if not form.is_bound or any(error.field not in form.fields for error in refusal.errors):
+        for error in refusal.errors:
+            messages.error(request, error.detail)
+        return SeeOther(reverse("orders:cart"))
+    problem = {}
+    for error in refusal.errors:
+        form.add_error(error.field, error.detail)
+        if error.field == "voucher":
+            problem["voucher_problem"] = error.detail
+    return _checkout_page(request, basket, form, status=422, **problem)
+
+
 def _checkout_page(
     request: HttpRequest, basket: carts.Cart, form: CheckoutForm, *, status: int = 200, **problem: Any
 ) -> HttpResponse:
     if not basket.lines:
         return SeeOther(reverse("orders:cart"))
-    facts = {
+    # A code that has just been refused is not asked about again: that would be one more guess.
+    terms = replace(_terms(form), voucher="") if "voucher_problem" in problem else _terms(form)
+    facts = costs(request, basket, terms) | {"typed_voucher": _terms(form).voucher}
+    return _page_with(request, form, {**facts, **problem}, status=status)
+
+
+def _page_with(request: HttpRequest, form: CheckoutForm, facts: dict[str, Any], *, status: int = 200) -> HttpResponse:
+    more = {
         "form": form,
-        "methods": [{"code": code, "name": name, "price": price} for code, (name, price) in SHIPPING_METHODS.items()],
         "cards": trial_cards(),
         "chosen_card": form["payment_method"].value() or "pm_card_visa",
         "fresh_key": uuid.uuid4(),
-        **_costs(basket, form["shipping_method"].value()),
-        **problem,
     }
-    return render(request, "orders/checkout.html", facts, status=status)
+    return render(request, "orders/checkout.html", {**more, **facts}, status=status)
 
 
-def _costs(basket: carts.Cart, method: str | None) -> dict[str, Any]:
-    chosen = method if method and method in SHIPPING_METHODS else next(iter(SHIPPING_METHODS))
-    return {"cart": basket, "chosen_method": chosen, "quote": quote(_items(basket), chosen)}
-
-
-def _items(basket: carts.Cart) -> list[Item]:
-    return [Item(sku=line.product.sku, quantity=line.quantity) for line in basket.lines]
+def _terms(form: CheckoutForm) -> Terms:
+    """What the form says, be it right or not."""
+    said = {name: str(form[name].value() or "").strip() for name in ("shipping_method", "country", "voucher")}
+    return Terms(
+        shipping_method=said["shipping_method"][:30], country=said["country"][:2], voucher=said["voucher"][:40]
+    )
 
 
 def _shortages(basket: carts.Cart, refusal: OutOfStock) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """What several pages read and answer."""
 
-from django.http import HttpResponseRedirect
+from django.http import HttpRequest, HttpResponseRedirect
+from django.utils.http import url_has_allowed_host_and_scheme
 
 
 class SeeOther(HttpResponseRedirect):
@@ -15,3 +16,9 @@ def whole_number(text: str | None, *, otherwise: int = 0) -> int:
         return int(text or "")
     except ValueError:
         return otherwise
+
+
+def back_to(request: HttpRequest) -> str:
+    """The page of this site that a switch was on: the form's `next`, or the first page."""
+    back = request.POST.get("next", "/")
+    return back if url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}) else "/"

@@ -6,20 +6,24 @@ from django.views.decorators.http import require_GET
 
 from orders.models import Product
 from orders.models.catalog import ProductQuerySet
+from orders.offers import sold_in
 from orders.pricing import MOST_OF_ONE
+from orders.views.currency import money_of
 
 
 @require_GET
 def catalogue(request: HttpRequest) -> HttpResponse:
     query = request.GET.get("q", "").strip()[:100]
-    products = for_sale().matching(query).order_by("name")
-    return render(request, "orders/catalogue.html", {"products": products, "query": query})
+    money = money_of(request)
+    products = sold_in(for_sale().matching(query), currency=money["currency"]).order_by("name")
+    return render(request, "orders/catalogue.html", {"products": products, "query": query, **money})
 
 
 @require_GET
 def product(request: HttpRequest, slug: str) -> HttpResponse:
-    found = get_object_or_404(for_sale(), slug=slug)
-    return render(request, "orders/product.html", {"product": found, "most": MOST_OF_ONE})
+    money = money_of(request)
+    found = get_object_or_404(sold_in(for_sale(), currency=money["currency"]), slug=slug)
+    return render(request, "orders/product.html", {"product": found, "most": MOST_OF_ONE, **money})
 
 
 def for_sale() -> ProductQuerySet:

@@ -3,10 +3,9 @@
 from typing import Final
 
 from django.http import HttpRequest, HttpResponse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
-from orders.views.http import SeeOther
+from orders.views.http import SeeOther, back_to
 
 THEMES: Final = ("system", "light", "dark")
 YEAR: Final = 365 * 24 * 3600  # seconds
@@ -16,10 +15,7 @@ YEAR: Final = 365 * 24 * 3600  # seconds
 def theme(request: HttpRequest) -> HttpResponse:
     """Remember light, dark or the system's choice; the server writes it into every page, so nothing flashes."""
     wanted = request.POST.get("theme", "")
-    back = request.POST.get("next", "/")
-    if not url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}):
-        back = "/"
-    response = SeeOther(back)
+    response = SeeOther(back_to(request))
     if wanted in THEMES:
         response.set_cookie("theme", wanted, max_age=YEAR, samesite="Lax", secure=request.is_secure())
     return response

@@ -44,7 +44,7 @@ def attempt(transactional_db):
         OrderLine.objects.create(
             order=order, product=mug, sku="MUG", name="Mug", unit_price=1490, quantity=1, total=1490
         )
-        inventory.hold(order=order, lines=[PricedLine(product=mug, quantity=1)])
+        inventory.hold(order=order, lines=[PricedLine(product=mug, quantity=1, unit_price=1490)])
     return PaymentAttempt.objects.create(order=order, amount=1490, currency="EUR", payment_method="pm_card_visa")
 
 
