@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from moneyed import Money, get_currency
+from moneyed.l10n import format_money
 
 from orders.models import Voucher
 from orders.taxes import half_up
@@ -12,7 +13,7 @@ from orders.taxes import half_up
 
 def written(amount: int, currency: str) -> str:
     """Minor units as people write them: 1250 and "EUR" are €12.50."""
-    return str(Money(Decimal(amount) / get_currency(currency).sub_unit, currency))
+    return format_money(Money(Decimal(amount) / get_currency(currency).sub_unit, currency), locale="en")
 
 
 def worth(voucher: Voucher, subtotal: int) -> int:

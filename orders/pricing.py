@@ -184,11 +184,13 @@ def _faults(item: Item, product: Any, currency: str, *, again: bool) -> Iterator
 
 def _no_such_way(code: str, found: Sequence[Way], asked: _Asked) -> FieldError:
     offered = [way.code for way in ways(currency=asked.currency) if way.goes_to(asked.country)]
-    known = f"Must be one of {', '.join(offered)}" if offered else "Nothing is delivered"
-    where = f" to {asked.country}" if asked.country and (found or not offered) else ""
-    detail = f"{known} for an order in {asked.currency}{where}, not {code!r}."
     if not offered and asked.currency not in (sold := currencies()):
         return FieldError(field="currency", detail=f"Must be one of {', '.join(sold)}, not {asked.currency!r}.")
+    where = f" to {asked.country}" if asked.country and (found or not offered) else ""
+    if not offered:
+        detail = f"Nothing is delivered{where} for an order in {asked.currency}."
+    else:
+        detail = f"Must be one of {', '.join(offered)} for an order in {asked.currency}{where}, not {code!r}."
     return FieldError(field="shipping_method", detail=detail)
 
 
