@@ -1,6 +1,7 @@
 """Hints to Celery, with short time-outs and a breaker: a broker that is away costs a moment, once."""
 
 import threading
+import time
 from typing import Any
 
 import structlog
@@ -11,6 +12,7 @@ from kombu.exceptions import OperationalError
 from notifications.pipeline.tasks import deliver
 
 LOOK_EVERY = 1.0  # seconds; asking how full the queues are is also how we notice that it is gone, or back
+TOO_SLOW = 2.0  # seconds for that answer; through such a broker the workers get next to nothing to do
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +48,8 @@ class Broker:
 
     def hint(self, *, delivery_id: int, queue: str) -> None:
         """Tell Celery to look at the delivery. Raises BrokerAway within about two seconds."""
+        if self.error:  # found meanwhile, perhaps in the middle of a long list of hints
+            raise BrokerAway
         try:
             _connect(self._connection)
             deliver.apply_async(
@@ -63,9 +67,11 @@ class Broker:
     def _watch(self) -> None:
         connection = current_app.connection_for_write()
         while not self._closing.is_set():
+            began = time.monotonic()
             try:
                 self.depths = _measure(connection)
-                self._say("")
+                took = time.monotonic() - began
+                self._say(f"slow: it took {took:.1f} s to answer" if took > TOO_SLOW else "")
             except self._failures as error:
                 self._say(f"{type(error).__name__}: {error}")
                 connection = _anew(connection)

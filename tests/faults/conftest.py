@@ -1,5 +1,7 @@
 """A shop on PostgreSQL whose lines to the database, the bank and the broker fail when a test says so."""
 
+import subprocess
+import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -13,7 +15,7 @@ from tests.broker.conftest import Server
 from tests.faults.crowd import Client
 from tests.faults.proxy import PostgresProxy, Proxy
 from tests.journeys.conftest import books_balance, staffed
-from tests.rig import Shop, missing
+from tests.rig import CHECKOUT, Shop, missing
 
 __all__ = ["books_balance"]
 
@@ -28,6 +30,13 @@ class LinedShop(Shop):
     @property
     def facts(self):
         return {**super().facts, "database_url": self.direct}
+
+    def run(self, module, *arguments):
+        """What a Python module prints in this shop's environment; it must end well."""
+        argv = [sys.executable, "-m", module, *map(str, arguments)]
+        done = subprocess.run(argv, cwd=CHECKOUT, env=self.environment(), capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr[-4000:]
+        return done.stdout
 
 
 @dataclass(frozen=True)

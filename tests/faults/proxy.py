@@ -21,7 +21,7 @@ CUT_SHORT = (OSError, asyncio.IncompleteReadError)
 
 @dataclass(frozen=True)
 class Answers:
-    """How bytes come back: `piece` at a time, one `every` so many seconds; after `until` of them the line is cut."""
+    """How bytes come back: `piece` at a time, each `every` so many seconds late; after `until` of them the line is cut."""
 
     until: float = float("inf")
     piece: int = CHUNK
@@ -36,6 +36,7 @@ class Link:
     server: tuple[asyncio.StreamReader, asyncio.StreamWriter]
     task: asyncio.Task
     answers: Answers | None = None  # its own, whatever the others get
+    silent: bool = False  # open, and nothing passes any more, either way
 
     def cut(self):
         for _, writer in (self.client, self.server):
@@ -50,6 +51,7 @@ class Proxy:
         [self.port] = ports.free_ports(1)
         self._links = set()
         self._answers = Answers()
+        self._marked = None  # a request that contains these bytes, and how its answer comes back
         self._listener = None
         self._flows = asyncio.Event()
         self._loop = asyncio.new_event_loop()
@@ -82,19 +84,23 @@ class Proxy:
         """Connections are accepted and stay open, and nothing passes either way."""
         self._now(self._fault(Answers(), flows=False))
 
-    def cut_answers(self, *, after=0):
-        """Requests arrive; of what comes back each connection gets `after` bytes, and then its end."""
-        self._now(self._fault(Answers(until=after)))
+    def cut_answers(self, *, after=0, to=""):
+        """Requests arrive; of what comes back each connection gets `after` bytes, and then its end.
+
+        With `to`: only those connections that ask for something that contains it.
+        """
+        cut = Answers(until=after)
+        self._now(self._fault(Answers(), marked=(to.encode(), cut)) if to else self._fault(cut))
 
     def drip(self, *, piece, every):
-        """Requests arrive; answers come back `piece` bytes at a time, one `every` so many seconds."""
+        """Requests arrive; answers come back `piece` bytes at a time, each `every` so many seconds late."""
         self._now(self._fault(Answers(piece=piece, every=every)))
 
     def _now(self, change):
         asyncio.run_coroutine_threadsafe(change, self._loop).result(10)
 
-    async def _fault(self, answers, *, flows=True):
-        self._answers = answers
+    async def _fault(self, answers, *, flows=True, marked=None):
+        self._answers, self._marked = answers, marked
         (self._flows.set if flows else self._flows.clear)()
         if self._listener is None:
             self._listener = await asyncio.start_server(self._serve, ports.HOST, self.port, backlog=ports.BACKLOG)
@@ -129,29 +135,33 @@ class Proxy:
 
     async def _forth(self, link):
         while data := await link.client[0].read(CHUNK):
+            if self._marked and self._marked[0] in data:
+                link.answers = self._marked[1]
             await self._send(link, data)
         link.server[1].close()
 
     async def _send(self, link, data):
         await self._flows.wait()
-        link.server[1].write(data)
-        await link.server[1].drain()
+        if not link.silent:
+            link.server[1].write(data)
+            await link.server[1].drain()
 
     async def _back(self, link):
         way, passed = None, 0
         while data := await link.server[0].read(CHUNK):
-            while data:
+            while data and not link.silent:
                 await self._flows.wait()
                 if way is not (now := link.answers or self._answers):
                     way, passed = now, 0
+                await asyncio.sleep(way.every)
                 piece = data[: min(way.piece, way.until - passed)]
                 link.client[1].write(piece)
                 await link.client[1].drain()
                 data, passed = data[len(piece) :], passed + len(piece)
                 if passed >= way.until:
                     raise ConnectionAbortedError
-                await asyncio.sleep(way.every)
-        link.client[1].close()
+        if not link.silent:
+            link.client[1].close()
 
 
 class PostgresProxy(Proxy):
@@ -168,27 +178,36 @@ class PostgresProxy(Proxy):
         user = parts.netloc.rpartition("@")[0]
         return urlunsplit(parts._replace(netloc=f"{user}@{ports.HOST}:{self.port}", query="sslmode=disable"))
 
-    def lose_commit(self, *, of, arrives):
-        """The next transaction with a statement that contains `of` is cut off at its COMMIT: before it has arrived,
-        or when it has, before the answer comes back. Counted in `lost`."""
-        self._doomed, self.lost = (of.encode(), arrives), 0
+    def lose_commit(self, *of, arrives, silently=False):
+        """The next transaction whose statements contain all of `of` loses its connection at COMMIT.
+
+        It `arrives` and its answer is lost, or not even that. `silently`: the connection seems to stay open.
+        `lost` becomes 1 when it has happened.
+        """
+        self.lost, self._doomed = 0, ([words.encode() for words in of], arrives, silently)
 
     async def _forth(self, link):
         said = b""
         async for message in messages(link.client[0]):
             words = statement(message)
             said = words if words.upper().startswith(b"BEGIN") else said + words
-            if words.upper().startswith(b"COMMIT") and self._doomed and self._doomed[0] in said:
-                self._lose(link)
-            await self._send(link, message)
+            if words.upper().startswith(b"COMMIT") and self._is_doomed(said):
+                self._lose(link, message)
+            else:
+                await self._send(link, message)
         link.server[1].close()
 
-    def _lose(self, link):
-        (_, arrives), self._doomed = self._doomed, None
+    def _is_doomed(self, said):
+        return self._doomed is not None and all(words in said for words in self._doomed[0])
+
+    def _lose(self, link, commit):
+        (_, arrives, silently), self._doomed = self._doomed, None
+        link.silent, link.answers = silently, Answers(until=0)
+        if arrives:
+            link.server[1].write(commit)
+        elif not silently:
+            link.cut()
         self.lost += 1
-        if not arrives:
-            raise ConnectionAbortedError
-        link.answers = Answers(until=0)
 
 
 async def messages(reader):

@@ -9,6 +9,7 @@ import time
 import psycopg
 import pytest
 
+from config.postgresql import driver
 from tests.faults.proxy import PostgresProxy, Proxy
 from tests.postgres import postgres_server, postgres_url
 
@@ -112,6 +113,17 @@ def test_an_answer_is_cut_after_so_many_bytes_and_the_request_has_arrived(proxy,
     assert echo.heard == [b"hello\n"]
 
 
+def test_only_the_answer_to_one_kind_of_request_is_cut(proxy, client, echo):
+    proxy.cut_answers(to="confirm")
+
+    client.sendall(b"create\n")
+    assert client.recv(100) == b"create\n"
+    client.sendall(b"confirm\n")
+
+    assert client.recv(100) == b""
+    assert echo.heard == [b"create\n", b"confirm\n"]
+
+
 def test_an_answer_drips(proxy, client):
     proxy.drip(piece=2, every=0.2)
     began = time.monotonic()
@@ -157,7 +169,7 @@ def insert(connection, table):
 def test_the_answer_to_commit_is_lost_and_the_row_is_there(database):
     proxy, url, rows = database
     with psycopg.connect(url, autocommit=True) as connection:
-        proxy.lose_commit(of="INTO one", arrives=True)
+        proxy.lose_commit("INTO one", arrives=True)
         insert(connection, "other")
         assert (proxy.lost, connection.closed) == (0, False)
 
@@ -170,7 +182,7 @@ def test_the_answer_to_commit_is_lost_and_the_row_is_there(database):
 def test_commit_itself_is_lost_and_the_row_is_not_there(database):
     proxy, url, rows = database
     with psycopg.connect(url, autocommit=True) as connection:
-        proxy.lose_commit(of="INTO one", arrives=False)
+        proxy.lose_commit("INTO one", arrives=False)
 
         with pytest.raises(psycopg.OperationalError):
             insert(connection, "one")
@@ -178,9 +190,20 @@ def test_commit_itself_is_lost_and_the_row_is_not_there(database):
         assert (proxy.lost, rows()) == (1, [])
 
 
+@pytest.mark.parametrize(("arrives", "there"), [(True, [(1,)]), (False, [])])
+def test_a_commit_is_lost_in_silence(database, arrives, there):
+    proxy, url, rows = database
+    proxy.lose_commit("INSERT", "INTO one", arrives=arrives, silently=True)
+    with driver.connect(url, autocommit=True) as connection, connection.answering_within(1):
+        with pytest.raises(psycopg.OperationalError, match="timeout"):
+            insert(connection, "one")
+
+        assert (connection.closed, proxy.lost, rows()) == (True, 1, there)
+
+
 def test_one_commit_is_lost_and_the_next_is_not(database):
     proxy, url, rows = database
-    proxy.lose_commit(of="INTO one", arrives=True)
+    proxy.lose_commit("INTO one", arrives=True)
     for expected in (psycopg.OperationalError, None):
         with psycopg.connect(url, autocommit=True) as connection:
             if expected:
@@ -195,7 +218,7 @@ def test_one_commit_is_lost_and_the_next_is_not(database):
 def test_a_commit_of_a_pipeline_is_recognised_too(database):
     proxy, url, rows = database
     with psycopg.connect(url, autocommit=True) as connection:
-        proxy.lose_commit(of="INTO one", arrives=False)
+        proxy.lose_commit("INTO one", arrives=False)
 
         with pytest.raises(psycopg.OperationalError), connection.pipeline():
             insert(connection, "one")

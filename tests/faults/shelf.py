@@ -1,0 +1,26 @@
+"""`python -m tests.faults.shelf NAME COUNT UNITS`: new products NAME-0, NAME-1, ... with so many units of each.
+
+Runs in the shop's environment, through the shop's own verbs, so that the books know of them.
+"""
+
+import os
+import sys
+
+import django
+
+
+def main():
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    django.setup()
+    from orders.inventory import set_on_hand
+    from orders.models import Product
+
+    name, count, units = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    for n in range(count):
+        sku = f"{name}-{n}"
+        product = Product.objects.create(sku=sku, slug=sku.lower(), name=f"Test {sku}", price=1250)
+        set_on_hand(product=product, on_hand=units, note="for a test")
+
+
+if __name__ == "__main__":
+    main()
