@@ -2,10 +2,12 @@
 
 import http.client
 import json
+import os
 import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -13,9 +15,11 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from config.env import BASE_DIR
-from orders.gateways.base import Charge
+from orders.gateways.base import Charge, RefundAsk
+from tests.bank.receiver import Receiver
 
 KEY = "sk_test_bank"
+STRIPE_TEST_KEY = os.environ.get("STRIPE_TEST_KEY", "")
 
 
 class Bank:
@@ -69,6 +73,10 @@ class Bank:
             return Said(answer.status, answer.read(), answer.headers)
         finally:
             connection.close()
+
+    def play(self, path: str, /, **asked: Any) -> "Said":
+        """Something only a playground does."""
+        return self.send("POST", f"/test/{path}", json.dumps(asked), {})
 
     def intent(self, **form: Any) -> str:
         """The id of a new intent."""
@@ -130,6 +138,31 @@ def shared_bank(_standing_bank: Bank, settings: Any) -> Bank:
     return _standing_bank
 
 
+@pytest.fixture(params=["bank", "stripe"] if STRIPE_TEST_KEY else ["bank"])
+def behind(request: pytest.FixtureRequest, settings: Any) -> str:
+    """Who answers what the adapter asks: always the bank, and Stripe's test mode with STRIPE_TEST_KEY."""
+    if request.param == "bank":
+        request.getfixturevalue("shared_bank")
+    else:
+        assert STRIPE_TEST_KEY.startswith(("sk_test_", "rk_test_")), "never with a live key"
+        settings.STRIPE_API_BASE, settings.STRIPE_SECRET_KEY = "", STRIPE_TEST_KEY
+    return request.param
+
+
+@pytest.fixture
+def playground(open_bank: Callable[..., Bank]) -> Bank:
+    """A bank of this test's own whose faults can be switched on."""
+    return open_bank("--playground", "--late", "0.3")
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    yield receiver
+    receiver.server.shutdown()
+    receiver.server.server_close()
+
+
 def use(bank: Bank, settings: Any) -> None:
     settings.STRIPE_API_BASE, settings.STRIPE_SECRET_KEY = bank.url, KEY
 
@@ -144,3 +177,15 @@ def a_charge(card: str = "pm_card_visa", **changes: Any) -> Charge:
         "email": "ada@example.org",
     }
     return Charge(**{**fields, **changes})
+
+
+def a_refund(of: str, amount: int = 400, **changes: Any) -> RefundAsk:
+    fields: dict[str, Any] = {
+        "id": str(uuid.uuid4()),
+        "gateway_id": of,
+        "amount": amount,
+        "currency": "EUR",
+        "reason": "The lid is cracked",
+        "asked_at": datetime.now(UTC),
+    }
+    return RefundAsk(**{**fields, **changes})

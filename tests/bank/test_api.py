@@ -13,7 +13,8 @@ import pytest
 from config.env import BASE_DIR
 from orders.gateways import stripe as gateway
 from orders.gateways.bank.answers import Refusal
-from orders.gateways.bank.vault import Intent, Vault
+from orders.gateways.bank.papers import Intent
+from orders.gateways.bank.vault import Vault
 from orders.gateways.base import Status
 from tests.bank.conftest import KEY, Bank, Said, a_charge
 

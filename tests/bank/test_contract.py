@@ -1,6 +1,6 @@
 """What the adapter promises, whoever is behind it: always the bank, and Stripe's test mode with STRIPE_TEST_KEY."""
 
-import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,21 +9,7 @@ from django.db import connections
 
 from orders.gateways import stripe as gateway
 from orders.gateways.base import Outcome, Status
-from tests.bank.conftest import a_charge
-
-STRIPE_TEST_KEY = os.environ.get("STRIPE_TEST_KEY", "")
-
-
-@pytest.fixture(params=["bank", "stripe"] if STRIPE_TEST_KEY else ["bank"])
-def behind(request: pytest.FixtureRequest, settings: Any) -> str:
-    """Who answers."""
-    if request.param == "bank":
-        request.getfixturevalue("shared_bank")
-    else:
-        assert STRIPE_TEST_KEY.startswith(("sk_test_", "rk_test_")), "never with a live key"
-        settings.STRIPE_API_BASE, settings.STRIPE_SECRET_KEY = "", STRIPE_TEST_KEY
-    return request.param
-
+from tests.bank.conftest import STRIPE_TEST_KEY, a_charge, a_refund
 
 pytestmark = pytest.mark.usefixtures("behind")
 
@@ -126,6 +112,22 @@ def test_an_old_attempt_that_reached_nobody_is_not_opened_anew(monkeypatch: pyte
     assert gateway.cancel(request).status is Status.CANCELLED
 
 
+@pytest.mark.parametrize("age", [timedelta(hours=23, minutes=1), timedelta(hours=-1)])
+def test_charging_an_attempt_whose_key_may_be_forgotten_only_looks_up(age: timedelta) -> None:
+    request = a_charge(started_at=datetime.now(UTC) - age)
+    opened = gateway.find(replace(request, started_at=None))
+
+    assert gateway.charge(request).status is not Status.SUCCEEDED
+    assert gateway.find(request, gateway_id=opened.gateway_id).status is Status.NOT_CHARGED
+
+
+def test_an_attempt_that_starts_in_the_future_is_never_said_to_be_uncharged() -> None:
+    request = a_charge(started_at=datetime.now(UTC) + timedelta(hours=1))
+
+    assert gateway.find(request).status is Status.UNKNOWN
+    assert gateway.cancel(request).status is Status.UNKNOWN
+
+
 def test_what_is_cancelled_first_cannot_be_charged_afterwards() -> None:
     request = a_charge()
 
@@ -155,6 +157,55 @@ def test_a_buyer_who_has_not_approved_yet_can_be_cancelled() -> None:
     assert gateway.cancel(request, gateway_id=asked.gateway_id).status is Status.CANCELLED
 
 
+# -- holding now and taking later -------------------------------------------------------------
+
+
+def test_what_is_held_is_not_taken_until_it_is_captured_and_then_all_of_it() -> None:
+    request = a_charge(amount=1999, capture_later=True)
+    held = gateway.charge(request)
+    taken_later = gateway.capture(request, held.gateway_id)
+
+    assert taken(held) == (Status.AUTHORIZED, 1999, "EUR")
+    assert taken(taken_later) == (Status.SUCCEEDED, 1999, "EUR")
+    assert taken_later.gateway_id == held.gateway_id
+    assert gateway.find(request, gateway_id=held.gateway_id) == taken_later
+
+
+def test_holding_and_capturing_again_change_nothing() -> None:
+    request = a_charge(capture_later=True)
+    held = gateway.charge(request)
+
+    assert gateway.charge(request) == held
+    captured = gateway.capture(request, held.gateway_id)
+    assert gateway.capture(request, held.gateway_id) == captured
+
+
+def test_what_is_held_can_be_let_go_and_then_not_be_captured() -> None:
+    request = a_charge(capture_later=True)
+    held = gateway.charge(request)
+
+    assert gateway.cancel(request, held.gateway_id).status is Status.CANCELLED
+    assert taken(gateway.capture(request, held.gateway_id)) == (Status.CANCELLED, None, None)
+
+
+def test_what_was_captured_can_not_be_let_go_any_more() -> None:
+    request = a_charge(capture_later=True)
+    held = gateway.charge(request)
+    captured = gateway.capture(request, held.gateway_id)
+
+    assert gateway.cancel(request, held.gateway_id) == captured
+
+
+def test_what_was_never_held_cannot_be_captured() -> None:
+    request = a_charge("pm_card_chargeDeclined", capture_later=True)
+    declined = gateway.charge(request)
+
+    assert gateway.capture(request, declined.gateway_id) == declined
+
+
+# -- what the gateway refuses -----------------------------------------------------------------
+
+
 @pytest.mark.parametrize("amount", [0, -5, 100_000_000])
 def test_an_amount_the_gateway_refuses_is_not_charged(amount: int) -> None:
     outcome = gateway.charge(a_charge(amount=amount))
@@ -178,7 +229,20 @@ def test_a_wrong_key_of_ours_leaves_the_truth_open(settings: Any) -> None:
     assert gateway.charge(a_charge()).status is Status.UNKNOWN
 
 
-@pytest.mark.parametrize("talk", [gateway.charge, gateway.find, gateway.cancel])
+@pytest.mark.parametrize(
+    "talk",
+    [
+        gateway.charge,
+        gateway.find,
+        gateway.cancel,
+        lambda request: gateway.capture(request, "pi_1"),
+        lambda _request: gateway.refund(a_refund("pi_1")),
+        lambda _request: gateway.find_refund(a_refund("pi_1")),
+        lambda _request: gateway.refunds_of("pi_1"),
+        lambda _request: list(gateway.charges_since(datetime.now(UTC))),
+        lambda _request: list(gateway.refunds_since(datetime.now(UTC))),
+    ],
+)
 def test_no_gateway_call_is_made_inside_a_transaction(talk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections["default"], "in_atomic_block", True)
 

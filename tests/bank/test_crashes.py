@@ -2,14 +2,15 @@
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from orders.gateways import stripe as gateway
 from orders.gateways.bank import files
-from orders.gateways.base import Charge, Outcome, Status
-from tests.bank.conftest import Bank, a_charge
+from orders.gateways.base import Charge, Outcome, RefundStatus, Status
+from tests.bank.conftest import Bank, a_charge, a_refund
 
 
 def test_a_bank_that_is_down_leaves_the_truth_open_and_serves_again_after_its_restart(bank: Bank) -> None:
@@ -173,3 +174,51 @@ def test_a_second_bank_on_the_same_ledger_refuses_to_start(bank: Bank) -> None:
     assert second.process.wait(timeout=5) == 2
     assert "Another bank writes" in second.process.stderr.read()
     second.kill()
+
+
+def test_money_that_is_held_is_known_from_the_ledger_alone_and_can_be_taken(bank: Bank) -> None:
+    request, let_go = a_charge(capture_later=True), a_charge(capture_later=True)
+    held, free = gateway.charge(request), gateway.charge(let_go)
+    gateway.cancel(let_go, free.gateway_id)
+    bank.kill()
+    bank.ledger.with_name("bank.jsonl.state.jsonl").unlink()
+    bank.start()
+
+    assert [line["kind"] for line in bank.lines()] == ["authorize", "authorize", "void"]
+    assert gateway.find(request, held.gateway_id) == held
+    assert gateway.find(let_go, free.gateway_id).status is Status.CANCELLED
+    captured = gateway.capture(request, held.gateway_id)
+    assert (captured.status, captured.amount) == (Status.SUCCEEDED, 1250)
+    assert len(bank.lines(kind="charge")) == 1
+
+
+@pytest.mark.parametrize("verb", ["refund", "capture"])
+def test_what_is_on_the_ledger_is_not_done_again_when_a_crash_took_the_answer_of_its_key(bank: Bank, verb: str) -> None:
+    request = a_charge(capture_later=verb == "capture")
+    id = gateway.charge(request).gateway_id
+    ask = a_refund(id, 300)
+    act = {"refund": lambda: gateway.refund(ask), "capture": lambda: gateway.capture(request, id)}[verb]
+    journal = bank.ledger.with_name("bank.jsonl.state.jsonl")
+    first = act()
+    bank.kill()
+    kept = [line for line in journal.read_text().splitlines(keepends=True) if not line.startswith('{"key"')]
+    journal.write_text("".join(kept))
+    before = len(bank.lines())
+    bank.start()
+
+    assert act() == first
+    assert len(bank.lines()) == before
+
+
+def test_a_slow_refund_arrives_even_if_the_bank_died_meanwhile(open_bank: Callable[..., Bank]) -> None:
+    bank = open_bank("--late", "1")
+    ask = a_refund(gateway.charge(a_charge("pm_card_pendingRefund")).gateway_id)
+    assert gateway.refund(ask).status is RefundStatus.PENDING
+    bank.restart()
+
+    assert gateway.find_refund(ask).status is RefundStatus.PENDING
+    time.sleep(1.2)
+    assert gateway.find_refund(ask).status is RefundStatus.DONE
+    bank.restart()
+    assert gateway.find_refund(ask).status is RefundStatus.DONE
+    assert [line["status"] for line in bank.lines(kind="refund")] == ["pending", "succeeded"]

@@ -1,10 +1,7 @@
 """The bank's events are what Stripe's own library accepts as Stripe's."""
 
-import queue
-import threading
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 
 import pytest
 import stripe
@@ -13,43 +10,7 @@ from orders.gateways import stripe as gateway
 from orders.gateways.bank import webhooks
 from orders.gateways.transport import within
 from tests.bank.conftest import Bank, a_charge
-
-SECRET = "whsec_of_these_tests_only"
-
-
-class Receiver:
-    """A shop's endpoint that keeps what it gets, and answers what it is told to."""
-
-    def __init__(self) -> None:
-        self.got: queue.Queue[tuple[bytes, str]] = queue.Queue()
-        self.answers: list[int] = []
-        receiver = self
-
-        class Endpoint(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.got.put((body, self.headers["Stripe-Signature"]))
-                self.send_response(receiver.answers.pop(0) if receiver.answers else 200)
-                self.end_headers()
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.options = "--webhook-url", f"http://127.0.0.1:{self.server.server_port}/", "--webhook-secret", SECRET
-
-    def event(self) -> stripe.Event:
-        body, signature = self.got.get(timeout=5)
-        return stripe.Webhook.construct_event(body, signature, SECRET)
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    receiver = Receiver()
-    yield receiver
-    receiver.server.shutdown()
-    receiver.server.server_close()
+from tests.bank.receiver import SECRET, Receiver
 
 
 def test_a_charge_is_told_with_a_valid_signature(receiver: Receiver, open_bank: Callable[..., Bank]) -> None:

@@ -5,8 +5,11 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from orders.gateways.bank.clerk import Clerk
 from orders.gateways.bank.desk import Desk
+from orders.gateways.bank.faults import Faults
 from orders.gateways.bank.files import AlreadyOpen
+from orders.gateways.bank.playground import Playground
 from orders.gateways.bank.server import Server
 from orders.gateways.bank.vault import Vault
 from orders.gateways.bank.webhooks import Webhooks
@@ -22,7 +25,10 @@ def main() -> int:
         return 2
     with Server(options.host, options.port) as server:
         webhooks = Webhooks(options.webhook_url, options.webhook_secret)
-        server.desk = Desk(vault, webhooks, site=server.site, late=options.late)
+        clerk, faults = Clerk(vault, webhooks, site=server.site, late=options.late), Faults()
+        clerk.resume()
+        server.desk = Desk(vault, clerk, faults)
+        server.playground = Playground(vault, clerk, faults, webhooks) if options.playground else None
         print(f"bank {server.site}", flush=True)  # noqa: T201
         try:
             server.serve_forever(poll_interval=60)
@@ -39,7 +45,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--webhook-url", type=_address, default="", help="where events are sent; nowhere if not given")
     parser.add_argument("--webhook-secret", default="", help="signs the events")
     parser.add_argument("--key-life", type=float, default=86_400, help="seconds an idempotency key is remembered")
-    parser.add_argument("--late", type=float, default=20, help="seconds until pm_bank_late_success is charged")
+    parser.add_argument("--late", type=float, default=20, help="seconds that late charges and slow refunds take")
+    parser.add_argument("--playground", action="store_true", help="let tests switch faults on over HTTP")
     options = parser.parse_args()
     if options.webhook_url and not options.webhook_secret:
         parser.error("--webhook-url needs --webhook-secret: unsigned events are refused")

@@ -1,17 +1,33 @@
 """What the bank says, in the shapes Stripe says it."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
+
+
+class Manner(StrEnum):
+    """How an answer leaves the house; all but the first are faults."""
+
+    WHOLE = "whole"
+    HANG = "hang"  # never: the caller waits until it gives up
+    DROP = "drop"  # never: the line is cut at once
+    GARBAGE = "garbage"  # as a page that is not JSON
+    EMPTY = "empty"  # as 200 without a body
+    DRIP = "drip"  # byte by byte, slowly
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A status and a body. A `silent` answer is never sent: the caller waits until it gives up."""
+    """A status and a body."""
 
     status: int
     body: dict[str, Any]
-    silent: bool = False
+    manner: Manner = Manner.WHOLE
     replayed: bool = False
+
+    @property
+    def silent(self) -> bool:
+        return self.manner is Manner.HANG
 
     @property
     def kept(self) -> bool:
@@ -19,7 +35,8 @@ class Answer:
         return self.status in (200, 402, 500)
 
 
-SILENCE = Answer(status=0, body={}, silent=True)
+SILENCE = Answer(status=0, body={}, manner=Manner.HANG)
+BROKEN = Answer(500, {"error": {"type": "api_error", "message": "Something went wrong on the bank's end."}})
 
 
 class Refusal(Exception):
@@ -37,3 +54,12 @@ def missing_parameter(name: str) -> Refusal:
 
 def no_such(thing: str, id: str, *, param: str, status: int = 404) -> Refusal:
     return Refusal(status, f"No such {thing}: '{id}'", code="resource_missing", param=param)
+
+
+def key_in_use() -> Refusal:
+    return Refusal(
+        409,
+        "There is currently another in-progress request using this idempotency key.",
+        type="idempotency_error",
+        code="idempotency_key_in_use",
+    )

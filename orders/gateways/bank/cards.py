@@ -6,7 +6,7 @@ from typing import Final
 
 @dataclass(frozen=True)
 class Card:
-    """How the bank behaves when this card is charged; the default card simply pays."""
+    """How the bank behaves when this card is charged or given money back; the default card simply does."""
 
     decline_code: str = ""
     challenge: bool = False  # the buyer must approve on the bank's page first
@@ -16,6 +16,9 @@ class Card:
     mute: bool = False  # charges and never answers
     breaks: bool = False  # charges and answers 500
     surcharge: int = 0  # minor units taken on top of what was asked
+    currency: str = ""  # taken in this one instead
+    refund_first: str = "succeeded"  # what a refund is called at once
+    refund_end: str = ""  # and what it turns out to be after a while, if that is another thing
 
 
 CARDS: Final = {
@@ -23,6 +26,8 @@ CARDS: Final = {
     "pm_card_chargeDeclined": Card(decline_code="generic_decline"),
     "pm_card_chargeDeclinedInsufficientFunds": Card(decline_code="insufficient_funds"),
     "pm_card_authenticationRequired": Card(challenge=True),
+    "pm_card_pendingRefund": Card(refund_first="pending", refund_end="succeeded"),
+    "pm_card_refundFail": Card(refund_end="failed"),
     "pm_bank_slow": Card(pause=3),
     "pm_bank_timeout_before_charge": Card(deaf=True),
     "pm_bank_timeout_after_charge": Card(mute=True),

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from orders.gateways.bank.answers import Answer, Refusal
+from orders.gateways.bank.answers import Answer, Refusal, key_in_use
 
 MAX_LENGTH = 255
 
@@ -60,12 +60,7 @@ class Keys:
         """Hold the key while its request runs. Raises Refusal (409) when another request holds it."""
         with self._lock:
             if key in self._running:
-                raise Refusal(
-                    409,
-                    "There is currently another in-progress request using this idempotency key.",
-                    type="idempotency_error",
-                    code="idempotency_key_in_use",
-                )
+                raise key_in_use()
             self._running.add(key)
         try:
             yield
@@ -79,4 +74,8 @@ class Keys:
         self._kept[key] = kept
 
     def _alive(self, kept: Kept) -> bool:
-        return time.time() - kept.at < self._life
+        return self.reach(kept.at)
+
+    def reach(self, moment: float) -> bool:
+        """Whether what was done then is still remembered."""
+        return time.time() - moment < self._life

@@ -3,7 +3,7 @@
 from html import escape
 from urllib.parse import urlencode
 
-from orders.gateways.bank.vault import Intent
+from orders.gateways.bank.papers import Intent
 
 PAGE = """<!doctype html>
 <html lang="en">

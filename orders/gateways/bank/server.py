@@ -4,17 +4,21 @@ import contextlib
 import json
 import socket
 import socketserver
+import time
 from http.server import BaseHTTPRequestHandler
 from typing import Final
 
 from orders.gateways.bank import forms
-from orders.gateways.bank.answers import Answer, Refusal
+from orders.gateways.bank.answers import Answer, Manner, Refusal
 from orders.gateways.bank.desk import Desk, Request
 from orders.gateways.bank.page import challenge_page, closing_page, way_back
-from orders.gateways.bank.vault import new_id
+from orders.gateways.bank.papers import new_id
+from orders.gateways.bank.playground import PREFIX, Playground
 
 MAX_BODY: Final = 64 * 1024
 HANG: Final = 60.0  # seconds an unanswered caller is held; then the thread is wanted back
+DRIP: Final = 0.2  # seconds between two bytes
+GARBAGE: Final = "<html><body>This is not the bank you are looking for."
 
 
 class Server(socketserver.ThreadingTCPServer):
@@ -27,6 +31,7 @@ class Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
     request_queue_size = 128
     desk: Desk
+    playground: Playground | None = None
 
     def __init__(self, host: str, port: int) -> None:
         super().__init__((host, port), Handler)
@@ -60,6 +65,8 @@ class Handler(BaseHTTPRequestHandler):
             body = self._body()
             if path.startswith("/3ds/"):
                 self._serve_page(method, path.removeprefix("/3ds/"), body)
+            elif path.startswith(PREFIX) and self.server.playground:
+                self._send_json(self.server.playground.answer(method, path, body))
             else:
                 self._serve_call(method, path, query if method == "GET" else body)
         except Refusal as refusal:
@@ -81,10 +88,19 @@ class Handler(BaseHTTPRequestHandler):
         self._authorise()
         request = Request(method, path, forms.parsed(text), self.headers.get("Idempotency-Key", ""))
         answer = self.server.desk.answer(request, wait=self._hang)
-        if not answer.silent:
-            self._send_json(answer)
-        elif answer.kept:
-            self._hang()
+        match answer.manner:
+            case Manner.WHOLE:
+                self._send_json(answer)
+            case Manner.HANG:
+                self._hang()
+            case Manner.DROP:
+                self.close_connection = True
+            case Manner.GARBAGE:
+                self._send_html(200, GARBAGE)
+            case Manner.EMPTY:
+                self._send(200, b"", {})
+            case Manner.DRIP:
+                self._drip(answer)
 
     def _authorise(self) -> None:
         scheme, _, secret = self.headers.get("Authorization", "").partition(" ")
@@ -98,12 +114,20 @@ class Handler(BaseHTTPRequestHandler):
         with contextlib.suppress(OSError):
             self.connection.recv(1, socket.MSG_PEEK)  # returns when the other side hangs up
 
+    def _drip(self, answer: Answer) -> None:
+        self.close_connection = True
+        self._send(answer.status, b"", {"Content-Length": str(len(_json(answer)))})
+        with contextlib.suppress(OSError):  # the caller has lost patience
+            for byte in _json(answer):
+                time.sleep(DRIP)
+                self.wfile.write(bytes([byte]))
+                self.wfile.flush()
+
     def _send_json(self, answer: Answer) -> None:
-        body = json.dumps(answer.body, separators=(",", ":")).encode()
         headers = {"Content-Type": "application/json", "Request-Id": new_id("req")}
         if answer.replayed:
             headers["Idempotent-Replayed"] = "true"
-        self._send(answer.status, body, headers)
+        self._send(answer.status, _json(answer), headers)
 
     # -- the buyer's page ---------------------------------------------------------------------
 
@@ -124,7 +148,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
             self.send_header(name, value)
         if self.close_connection:
             self.send_header("Connection", "close")
@@ -138,3 +162,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Silent: the ledger and the journal are the log."""
+
+
+def _json(answer: Answer) -> bytes:
+    return json.dumps(answer.body, separators=(",", ":")).encode()
