@@ -126,16 +126,15 @@ def _asked(items: Sequence[Item], country: str, currency: str, voucher: str, ema
 def _quoted(asked: _Asked, way: Way | None, *, refused: Sequence[FieldError] = ()) -> Quote:
     wanted = Product.objects.active().filter(sku__in={item.sku for item in asked.items})
     products = {found.sku: found for found in sold_in(wanted, currency=asked.currency, country=asked.country)}
-    errors = [*_item_errors(asked, products), *refused]
+    errors = [*item_errors(asked.items, products, asked.currency), *refused]
     totals = [] if errors else [products[item.sku].unit_price * item.quantity for item in asked.items]
     voucher = vouchers.find(asked.voucher) if asked.voucher else None
     errors += _voucher_errors(asked, voucher, sum(totals) if totals else None)
     if errors:
         raise (UnknownVoucher if asked.voucher and voucher is None else InvalidOrder)(errors)
     discount = worth(voucher, sum(totals)) if voucher else 0
-    parts = split(discount, totals)
     quoted = Quote(
-        lines=[_line(item, products[item.sku], part) for item, part in zip(asked.items, parts, strict=True)],
+        lines=priced_lines(asked.items, products, discount=discount, includes_tax=settings.PRICES_INCLUDE_TAX),
         currency=asked.currency,
         shipping=way.costs(sum(totals) - discount) if way else 0,
         shipping_tax_rate=way.tax_rate if way else 0,
@@ -145,28 +144,38 @@ def _quoted(asked: _Asked, way: Way | None, *, refused: Sequence[FieldError] = (
     return _payable(quoted) if way else quoted
 
 
-def _line(item: Item, product: Any, discount: int) -> PricedLine:
-    taxable = product.unit_price * item.quantity - discount
-    return PricedLine(
-        product=product,
-        quantity=item.quantity,
-        unit_price=product.unit_price,
-        discount=discount,
-        tax_rate=product.tax_rate,
-        tax=tax_of(taxable, product.tax_rate, included=settings.PRICES_INCLUDE_TAX),
-    )
+def priced_lines(
+    items: Sequence[Item], products: Mapping[str, Any], *, discount: int, includes_tax: bool
+) -> list[PricedLine]:
+    """The lines of an order, each with its part of the discount and the tax of what is left.
+
+    products: by SKU, each with the `unit_price` and `tax_rate` it is sold at.
+    """
+    totals = [products[item.sku].unit_price * item.quantity for item in items]
+    return [
+        PricedLine(
+            product=products[item.sku],
+            quantity=item.quantity,
+            unit_price=products[item.sku].unit_price,
+            discount=part,
+            tax_rate=products[item.sku].tax_rate,
+            tax=tax_of(total - part, products[item.sku].tax_rate, included=includes_tax),
+        )
+        for item, total, part in zip(items, totals, split(discount, totals), strict=True)
+    ]
 
 
 # -- what is wrong with it --------------------------------------------------------------------
 
 
-def _item_errors(asked: _Asked, products: Mapping[str, Any]) -> Iterator[FieldError]:
-    if not 1 <= len(asked.items) <= MOST_LINES:
-        yield FieldError(field="items", detail=f"An order has 1 to {MOST_LINES} lines, not {len(asked.items)}.")
+def item_errors(items: Sequence[Item], products: Mapping[str, Any], currency: str) -> Iterator[FieldError]:
+    """What is wrong with the lines. products: by SKU, `unit_price` None where it is not sold in this currency."""
+    if not 1 <= len(items) <= MOST_LINES:
+        yield FieldError(field="items", detail=f"An order has 1 to {MOST_LINES} lines, not {len(items)}.")
         return
     seen: set[str] = set()
-    for index, item in enumerate(asked.items):
-        for part, detail in _faults(item, products.get(item.sku), asked.currency, again=item.sku in seen):
+    for index, item in enumerate(items):
+        for part, detail in _faults(item, products.get(item.sku), currency, again=item.sku in seen):
             yield FieldError(field=f"items[{index}].{part}", detail=detail)
         seen.add(item.sku)
 
@@ -207,11 +216,14 @@ def _voucher_errors(asked: _Asked, voucher: Voucher | None, subtotal: int | None
 
 
 def _payable(quoted: Quote) -> Quote:
-    if quoted.total < 1:
-        least = written(1, quoted.currency)
-        detail = f"With this voucher nothing is left to pay, and an order costs at least {least}."
-        raise InvalidOrder([FieldError(field="voucher", detail=detail)])
-    if quoted.total > MOST_TO_PAY:
-        most = written(MOST_TO_PAY, quoted.currency)
-        raise InvalidOrder([FieldError(field="items", detail=f"One order costs at most {most}.")])
+    problem = unpayable(quoted.total, quoted.currency)
+    if problem:
+        raise InvalidOrder([FieldError(field="voucher" if quoted.total < 1 else "items", detail=problem)])
     return quoted
+
+
+def unpayable(total: int, currency: str) -> str:
+    """Why nobody can pay this total; empty when it can be paid."""
+    if total < 1:
+        return f"With this voucher nothing is left to pay, and an order costs at least {written(1, currency)}."
+    return f"One order costs at most {written(MOST_TO_PAY, currency)}." if total > MOST_TO_PAY else ""

@@ -36,8 +36,8 @@ class ShipmentLine(models.Model):
 class OrderEdit(models.Model):
     """A change of an order's lines before shipping. It applies when its price difference is settled.
 
-    `before` and `after` are lists of [SKU, quantity]; `difference` is what the buyer pays more, or gets back when
-    negative, in minor units of the order's currency.
+    `before` and `after` are lists of [SKU, quantity, unit price, tax rate]; `difference` is what the buyer pays more,
+    or gets back when negative, in minor units of the order's currency.
     """
 
     class State(models.TextChoices):
