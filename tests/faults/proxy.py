@@ -21,7 +21,7 @@ CUT_SHORT = (OSError, asyncio.IncompleteReadError)
 
 @dataclass(frozen=True)
 class Answers:
-    """How bytes come back: `piece` at a time, each `every` so many seconds late; after `until` of them the line is cut."""
+    """How bytes come back: `piece` at a time, each `every` seconds late, and after `until` of them the line is cut."""
 
     until: float = float("inf")
     piece: int = CHUNK
