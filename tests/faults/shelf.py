@@ -1,12 +1,23 @@
-"""`python -m tests.faults.shelf NAME COUNT UNITS`: new products NAME-0, NAME-1, ... with so many units of each.
+"""New products for a test, with so many units of each: NAME-0, NAME-1, ...
 
-Runs in the shop's environment, through the shop's own verbs, so that the books know of them.
+`python -m tests.faults.shelf NAME COUNT UNITS` runs in the shop's environment, through the shop's own verbs, so that
+the books know of them.
 """
 
 import os
+import subprocess
 import sys
 
 import django
+
+from tests.rig import CHECKOUT
+
+
+def new_products(shop, name, count, units):
+    """Their SKUs."""
+    argv = [sys.executable, "-m", "tests.faults.shelf", name, str(count), str(units)]
+    subprocess.run(argv, cwd=CHECKOUT, env=shop.environment(), check=True, timeout=300)
+    return [f"{name}-{n}" for n in range(count)]
 
 
 def main():

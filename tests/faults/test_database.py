@@ -12,6 +12,7 @@ import pytest
 
 from tests.faults.crowd import Client, insist
 from tests.faults.proxy import PostgresProxy
+from tests.faults.shelf import new_products
 from tests.journeys import tables
 from tests.journeys.test_payments import LIES, visible
 from tests.journeys.visitor import Visitor
@@ -78,12 +79,11 @@ def lose(lines: PostgresProxy, case, story):
 def stories(lined):
     """A commit lost in each transaction of a checkout, in each way. One wait for all of them to end well."""
     shop, lines = lined
-    shelf = f"LOST{secrets.token_hex(3)}"
-    shop.run("tests.faults.shelf", shelf, len(CASES), 10)
+    skus = new_products(shop, f"LOST{secrets.token_hex(3)}", len(CASES), 10)
     told: dict[tuple[str, str], tuple[Story, Future]] = {}
     with ThreadPoolExecutor(len(CASES) + 1) as buyers:
-        for n, case in enumerate(CASES):
-            story = Story(f"{shelf}-{n}")
+        for case, sku in zip(CASES, skus, strict=True):
+            story = Story(sku)
             lose(lines.database, case, story)
             told[case] = story, buyers.submit(story.buy, shop)
             until(lambda: lines.database.lost, within=20, what=f"{case} to be lost")

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.faults.crowd import BROKEN, Client, insist, unfinished
+from tests.faults.shelf import new_products
 from tests.journeys import tables
 
 pytestmark = pytest.mark.crash
@@ -94,10 +95,9 @@ def first_checkout(shop, sku):
 
 
 def test_killed_under_load_no_acknowledged_order_is_lost(shop, cluster, books_balance):
-    sku = f"KILLED{secrets.token_hex(3)}"
-    shop.run("tests.faults.shelf", sku, 1, 1_000_000)
+    [sku] = new_products(shop, f"KILLED{secrets.token_hex(3)}", 1, 1_000_000)
 
-    with Load(shop, f"{sku}-0") as load:
+    with Load(shop, sku) as load:
         for _ in range(KILLS):
             time.sleep(LOAD)
             before = len(load.acknowledged)
@@ -105,7 +105,7 @@ def test_killed_under_load_no_acknowledged_order_is_lost(shop, cluster, books_ba
             down = time.monotonic()
             cluster.start()
             accepts = time.monotonic()
-            took = first_checkout(shop, f"{sku}-0")
+            took = first_checkout(shop, sku)
             print(
                 f"killed after {before} orders; accepted connections {accepts - down:.1f} s later,"
                 f" first checkout {took:.1f} s after that"
