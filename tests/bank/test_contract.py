@@ -121,6 +121,15 @@ def test_charging_an_attempt_whose_key_may_be_forgotten_only_looks_up(age: timed
     assert gateway.find(request, gateway_id=opened.gateway_id).status is Status.NOT_CHARGED
 
 
+def test_what_is_only_looked_up_is_not_charged(monkeypatch: pytest.MonkeyPatch) -> None:
+    request = a_charge(started_at=datetime.now(UTC))
+    opened = gateway.find(request)
+    monkeypatch.setattr("orders.gateways.stripe_client.KEY_LIFE", timedelta(0))
+
+    assert gateway.charge(request) == opened
+    assert gateway.find(request, gateway_id=opened.gateway_id).status is Status.NOT_CHARGED
+
+
 def test_an_attempt_that_starts_in_the_future_is_never_said_to_be_uncharged() -> None:
     request = a_charge(started_at=datetime.now(UTC) + timedelta(hours=1))
 

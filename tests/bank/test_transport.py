@@ -4,14 +4,15 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from orders.gateways import stripe as gateway
-from orders.gateways.base import Status
+from orders.gateways.base import GatewaySilent, RefundStatus, Status
 from orders.gateways.transport import within
-from tests.bank.conftest import Bank, a_charge
+from tests.bank.conftest import Bank, a_charge, a_refund
 
 
 def http(body: bytes, status: str = "200 OK") -> bytes:
@@ -87,6 +88,42 @@ def test_an_answer_that_makes_no_sense_leaves_the_truth_open(
     outcome = talk(a_charge(), gateway_id="pi_1") if talk is not gateway.charge else talk(a_charge())
 
     assert (outcome.status, outcome.amount) == (Status.UNKNOWN, None)
+
+
+@pytest.mark.parametrize("raw", ANSWERS.values(), ids=ANSWERS)
+def test_an_answer_that_makes_no_sense_says_nothing_of_captures_refunds_and_lists(
+    bad_gateway: Callable[..., None], raw: bytes
+) -> None:
+    bad_gateway(raw)
+    ask = a_refund("pi_1")
+
+    assert gateway.capture(a_charge(), "pi_1").status is Status.UNKNOWN
+    assert gateway.refund(ask).status is RefundStatus.UNKNOWN
+    assert gateway.find_refund(ask).status is RefundStatus.UNKNOWN
+    for read in (gateway.charges_since, gateway.refunds_since):
+        with pytest.raises(GatewaySilent):
+            list(read(datetime.now(UTC)))
+
+
+ROWS = {
+    "no rows": b"{}",
+    "rows are a word": b'{"data":"x","has_more":false}',
+    "a row is null": b'{"data":[null],"has_more":false}',
+    "a row without an id": b'{"data":[{"status":"succeeded"}],"has_more":false}',
+    "a row that is only an id": b'{"data":[{"id":"x_1"}],"has_more":false}',
+    "more after nothing": b'{"data":[],"has_more":true}',
+}
+
+
+@pytest.mark.parametrize("body", ROWS.values(), ids=ROWS)
+def test_a_list_that_makes_no_sense_is_not_taken_for_the_whole_truth(
+    bad_gateway: Callable[..., None], body: bytes
+) -> None:
+    bad_gateway(http(b'{"object":"list","url":"/v1/x",' + body[1:] if len(body) > 2 else b'{"object":"list"}'))
+
+    for read in (gateway.charges_since, gateway.refunds_since):
+        with pytest.raises(GatewaySilent):
+            list(read(datetime.now(UTC)))
 
 
 @pytest.mark.parametrize("raw", [http(b"{" + b" " * 500), b"HTTP/1.1 200 OK\r\nX: " + b"y" * 500], ids=["body", "head"])

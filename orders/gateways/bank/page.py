@@ -5,6 +5,8 @@ from urllib.parse import urlencode
 
 from orders.gateways.bank.papers import Intent
 
+APPROVED = ("succeeded", "requires_capture")
+
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -40,7 +42,7 @@ def challenge_page(intent: Intent) -> str:
 
 
 def closing_page(intent: Intent) -> str:
-    words = "The payment is approved." if intent.status == "succeeded" else "The payment was not made."
+    words = "The payment is approved." if intent.status in APPROVED else "The payment was not made."
     return PAGE.format(content=f"<p>{words} You can close this page.</p>")
 
 
@@ -51,6 +53,6 @@ def way_back(intent: Intent) -> str:
     told = {
         "payment_intent": intent.id,
         "payment_intent_client_secret": f"{intent.id}_secret",
-        "redirect_status": "succeeded" if intent.status == "succeeded" else "failed",
+        "redirect_status": "succeeded" if intent.status in APPROVED else "failed",
     }
     return f"{intent.return_url}{'&' if '?' in intent.return_url else '?'}{urlencode(told)}"
