@@ -42,17 +42,23 @@ def _runs(pid: int) -> bool:
     return True
 
 
-def local_secret_key(folder: Path) -> str:
-    """The key of a shop that nobody has configured: made once, kept in its data folder."""
-    path = folder / "secret_key"
+def local_secret(folder: Path, name: str) -> str:
+    """A secret of a shop that nobody has configured: made once, kept under `name` in its data folder."""
+    path = folder / name
     if not path.exists():
-        draft = path.with_name(f"secret_key.{secrets.token_hex(4)}")
+        draft = path.with_name(f"{name}.{secrets.token_hex(4)}")
         draft.touch(mode=0o600)
         draft.write_text(secrets.token_urlsafe(50))
         with contextlib.suppress(FileExistsError):
             path.hardlink_to(draft)  # the first of several processes wins, whole
         draft.unlink()
     return path.read_text()
+
+
+def webhook_secrets(folder: Path) -> list[str]:
+    """What the gateway's messages are signed with: several, with commas between, while one replaces another."""
+    local = not env.str("SECRET_KEY", "")
+    return list(env.list("STRIPE_WEBHOOK_SECRET", default=[local_secret(folder, "webhook_secret")] if local else []))
 
 
 def required(name: str) -> str:

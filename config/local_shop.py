@@ -92,10 +92,11 @@ class LocalShop:
 
     def _start_servers(self, *, with_broker: bool) -> Addresses:
         bank_port, smtp_port, broker_port = ports.free_ports(3)
-        self._supervisor.start(programs.bank(port=bank_port, folder=self._folder))
+        site = programs.url(self._listener.getsockname()[1])
+        self._supervisor.start(programs.bank(port=bank_port, folder=self._folder, shop=site))
         self._supervisor.start(programs.smtp(port=smtp_port, folder=self._folder))
         addresses = Addresses(
-            url=programs.url(self._listener.getsockname()[1]),
+            url=site,
             bank_url=programs.url(bank_port),
             smtp=f"{ports.HOST}:{smtp_port}",
             broker_url=self._start_broker(broker_port) if with_broker else "",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from config.env import BASE_DIR, env
+from config.env import BASE_DIR, env, webhook_secrets
 from config.ports import HOST
 from config.supervisor import Program
 
@@ -56,8 +56,11 @@ def command(name: str) -> Program:
     return Program(name=name, argv=[sys.executable, str(BASE_DIR / "manage.py"), name])
 
 
-def bank(*, port: int, folder: Path) -> Program:
+def bank(*, port: int, folder: Path, shop: str) -> Program:
+    """The stand-in for the payment service, which tells `shop` of what happens there."""
     argv = [sys.executable, "-m", "orders.gateways.bank", "--port", str(port), "--ledger", str(folder / "bank.jsonl")]
+    for secret in webhook_secrets(folder)[:1]:
+        argv += ["--webhook-url", f"{shop}/webhooks/stripe/", "--webhook-secret", secret]
     return Program(name="bank", argv=argv, serves=True)
 
 

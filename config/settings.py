@@ -13,7 +13,7 @@ import structlog
 from csp.constants import NONCE, NONE, SELF
 from environ import Env
 
-from config.env import BASE_DIR, data_dir, env, local_secret_key, required, running_shop
+from config.env import BASE_DIR, data_dir, env, local_secret, required, running_shop, webhook_secrets
 from config.staff import UNFOLD as UNFOLD
 
 WAYBILL_DATA: Path = data_dir()
@@ -21,7 +21,7 @@ _up = running_shop(WAYBILL_DATA)
 
 # -- Who may reach us, and with which secrets ---------------------------------------------
 LOCAL = not env.str("SECRET_KEY", "")
-SECRET_KEY = env.str("SECRET_KEY", "") or local_secret_key(WAYBILL_DATA)
+SECRET_KEY = env.str("SECRET_KEY", "") or local_secret(WAYBILL_DATA, "secret_key")
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 DEBUG = env.bool("DEBUG", default=False)
 ALLOWED_HOSTS: list[str] = (
@@ -161,7 +161,10 @@ CURRENCY = "EUR"
 PRICES_INCLUDE_TAX: bool = env.bool("PRICES_INCLUDE_TAX", default=True)
 STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", "sk_test_bank") if LOCAL else required("STRIPE_SECRET_KEY")
 STRIPE_PUBLISHABLE_KEY = env.str("STRIPE_PUBLISHABLE_KEY", "")
-STRIPE_WEBHOOK_SECRET = env.str("STRIPE_WEBHOOK_SECRET", "")
+# None: whatever the gateway sends is turned away with 503.
+STRIPE_WEBHOOK_SECRETS = webhook_secrets(WAYBILL_DATA)
+# Take the money with the order, or only hold it and take it when the first parcel leaves.
+CAPTURE_ON_SHIPMENT: bool = env.bool("CAPTURE_ON_SHIPMENT", default=False)
 # The bank stand-in while `up` runs it; Stripe itself when empty, and only with a key of one's own.
 STRIPE_API_BASE: str = env.str("STRIPE_API_BASE", _up.get("bank_url") or ("http://127.0.0.1:9" if LOCAL else ""))
 

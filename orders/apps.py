@@ -14,6 +14,8 @@ class OrdersConfig(AppConfig):
     verbose_name = "Shop"
 
     def ready(self) -> None:
+        from orders import checks  # noqa: F401  importing registers them
+
         post_migrate.connect(furnish, sender=self)
 
 

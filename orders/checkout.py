@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
+from django.conf import settings
 from django.db import IntegrityError, OperationalError, transaction
 
 from notifications import correlation
@@ -11,6 +12,7 @@ from notifications.pipeline.events import publish
 from orders import idempotency, inventory, status, vouchers
 from orders.events import OrderPlaced
 from orders.gateways import stripe
+from orders.gateways.base import Outcome, Status
 from orders.idempotency import AlreadyAnswered, AlreadyPlaced, Key, KeyInProgress, KeyReused
 from orders.inventory import OutOfStock, Shortage
 from orders.models import Order, OrderLine, PaymentAttempt
@@ -72,7 +74,12 @@ def place_order(
 
     Killed at any point, the order is found and finished by the delayed handler of `order.placed`.
     """
-    _refuse_if_seen(key, cart_token)
+    try:
+        _refuse_if_seen(key, cart_token)
+    except AlreadyPlaced as before:
+        if key is not None and idempotency.take_over(key):
+            return _finished(before.order)
+        raise
     country = buyer.shipping_address.get("country", "")
     priced = quote(items, shipping_method, country=country, currency=currency, voucher=voucher)
     try:
@@ -81,7 +88,21 @@ def place_order(
         # The same request, or the cart's other tab, was first; if that one has been declined since, it is our turn.
         _refuse_if_seen(key, cart_token)
         attempt = _place(priced, buyer, payment_method, shipping_method, key, cart_token)
-    outcome = stripe.charge(charge_of(attempt))
+    return _settled(attempt, stripe.charge(charge_of(attempt)))
+
+
+def _finished(order: Order) -> Order:
+    """The process that placed this order is dead, and its buyer asks again: finish its work."""
+    attempt = order.last_attempt
+    if attempt is None or attempt.state != PaymentAttempt.State.IN_FLIGHT:
+        raise AlreadyPlaced(order)
+    outcome = stripe.find(charge_of(attempt), gateway_id=attempt.gateway_id)
+    if outcome.status is Status.NOT_CHARGED and order.cancel_wanted_at is None:
+        outcome = stripe.charge(charge_of(attempt))
+    return _settled(attempt, outcome)
+
+
+def _settled(attempt: PaymentAttempt, outcome: Outcome) -> Order:
     try:
         order = settle(attempt_id=attempt.pk, outcome=outcome)
     except OperationalError as error:
@@ -98,8 +119,7 @@ def _refuse_if_seen(key: Key | None, cart_token: str | None) -> None:
     if key is not None:
         idempotency.refuse_if_seen(key)
     if cart_token is not None:
-        over = (Order.Status.DECLINED, Order.Status.EXPIRED, Order.Status.CANCELLED)
-        bought = Order.objects.filter(cart_token=cart_token).exclude(status__in=over).first()
+        bought = Order.objects.of_cart(cart_token).first()
         if bought is not None:
             raise AlreadyPlaced(bought)
 
@@ -118,7 +138,11 @@ def _place(
         if key is not None:
             idempotency.claim(key=key, order=order)
         attempt = PaymentAttempt.objects.create(
-            order=order, amount=order.total, currency=order.currency, payment_method=payment_method
+            order=order,
+            amount=order.total,
+            currency=order.currency,
+            payment_method=payment_method,
+            capture_later=settings.CAPTURE_ON_SHIPMENT,
         )
         # Last of the writes: the row of a popular product stays locked for as short as can be.
         inventory.hold(order=order, lines=priced.lines)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from django.db import transaction
 
 from notifications import correlation
-from orders import idempotency, inventory, refunds
+from orders import idempotency, inventory, refunds, repayment
 from orders.gateways import stripe
 from orders.idempotency import Key
 from orders.inventory import OutOfStock
@@ -128,5 +128,5 @@ def _carried_out(made: OrderEdit) -> OrderEdit:
         settle(attempt_id=attempt.pk, outcome=stripe.charge(charge_of(attempt)))
     elif made.difference < 0:
         for refund in made.order.refunds.filter(cause=Refund.Cause.EDIT, state=Refund.State.REQUESTED):
-            refunds.carry_out(refund_id=refund.pk)
+            repayment.carry_out(refund_id=refund.pk)
     return OrderEdit.objects.get(pk=made.pk)

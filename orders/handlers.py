@@ -4,35 +4,132 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import Model
 
 from notifications.mail.events import EmailSent
 from notifications.mail.letters import queue_letter
-from notifications.pipeline.clock import ClockMinute
+from notifications.pipeline.clock import ClockDay, ClockHour, ClockMinute
 from notifications.pipeline.events import publish, seconds, subscribe
 from notifications.pipeline.retries import RetryLater
-from orders import links, recovery
-from orders.events import OrderPlaced, PaymentFailed, PaymentReceived, PaymentUnanswered, ShippingNotified
-from orders.models import Order
+from orders import fulfilment, intake, links, recovery, repairs, repayment, settlement
+from orders.events import (
+    DifferenceFound,
+    GatewayRefundSeen,
+    InventoryLow,
+    OrderCancelled,
+    OrderPlaced,
+    OrderShipped,
+    PaymentAuthorized,
+    PaymentCameLate,
+    PaymentFailed,
+    PaymentMismatched,
+    PaymentReceived,
+    PaymentRefunded,
+    PaymentUnanswered,
+    RefundFailed,
+    RefundRequested,
+    ShippingNotified,
+)
+from orders.gateways.base import GatewaySilent
+from orders.models import Difference, Order, Product, Refund, Shipment
 from orders.recovery import forgotten
 
 SHIPPING_NOTICE = "orders/shipping_notice"
+SILENT_FOR = 60.0  # seconds until a gateway that did not answer is asked for its lists again
+
+# -- letters to the buyer ---------------------------------------------------------------------
 
 
 @subscribe(PaymentReceived, queue="mail")
 def email_confirmation(event: PaymentReceived) -> None:
-    order = Order.objects.get(pk=event.order_id)
+    _confirm(event.order_id)
+
+
+@subscribe(PaymentAuthorized, queue="mail")
+def email_confirmation_of_held_money(event: PaymentAuthorized) -> None:
+    _confirm(event.order_id)
+
+
+def _confirm(order_id: int) -> None:
+    order = Order.objects.get(pk=order_id)
+    if order.status in (Order.Status.CANCELLED, Order.Status.EXPIRED):
+        return  # called off before it could be confirmed; another letter tells of that
     _write("confirmation", order, to=order.email)
-
-
-@subscribe(PaymentReceived, queue="shipping")
-def notify_shipping(event: PaymentReceived) -> None:
-    _write("shipping_notice", Order.objects.get(pk=event.order_id), to=settings.SHIPPING_DEPARTMENT_EMAIL)
 
 
 @subscribe(PaymentFailed, queue="mail")
 def email_payment_failed(event: PaymentFailed) -> None:
     order = Order.objects.get(pk=event.order_id)
     _write("payment_failed", order, to=order.email)
+
+
+@subscribe(PaymentMismatched, queue="mail")
+def email_wrong_amount(event: PaymentMismatched) -> None:
+    order = Order.objects.get(pk=event.order_id)
+    _write("wrong_amount", order, to=order.email, taken=event.taken, taken_currency=event.currency)
+
+
+@subscribe(PaymentCameLate, queue="mail")
+def email_came_late(event: PaymentCameLate) -> None:
+    order = Order.objects.get(pk=event.order_id)
+    _write("came_late", order, to=order.email, taken=event.amount, taken_currency=event.currency)
+
+
+@subscribe(OrderCancelled, queue="mail")
+def email_cancelled(event: OrderCancelled) -> None:
+    order = Order.objects.get(pk=event.order_id)
+    _write("cancelled", order, to=order.email, reason=event.reason)
+
+
+@subscribe(PaymentRefunded, queue="mail")
+def email_refunded(event: PaymentRefunded) -> None:
+    order, refund = Order.objects.get(pk=event.order_id), Refund.objects.get(pk=event.refund_id)
+    _write("refunded", order, to=order.email, once=str(refund.pk), refund=refund)
+
+
+@subscribe(OrderShipped, queue="mail")
+def email_shipped(event: OrderShipped) -> None:
+    order, parcel = Order.objects.get(pk=event.order_id), Shipment.objects.get(pk=event.shipment_id)
+    packed = list(parcel.lines.select_related("line").order_by("pk"))
+    _write("shipped", order, to=order.email, once=str(parcel.pk), parcel=parcel, packed=packed)
+
+
+# -- letters to the house ---------------------------------------------------------------------
+
+
+@subscribe(PaymentReceived, queue="shipping")
+def notify_shipping(event: PaymentReceived) -> None:
+    _notify_shipping(event.order_id)
+
+
+@subscribe(PaymentAuthorized, queue="shipping")
+def notify_shipping_of_held_money(event: PaymentAuthorized) -> None:
+    _notify_shipping(event.order_id)
+
+
+def _notify_shipping(order_id: int) -> None:
+    order = Order.objects.get(pk=order_id)
+    if order.status in (Order.Status.CANCELLED, Order.Status.EXPIRED):
+        return
+    _write("shipping_notice", order, to=settings.SHIPPING_DEPARTMENT_EMAIL)
+
+
+@subscribe(InventoryLow, queue="mail")
+def email_inventory_low(event: InventoryLow) -> None:
+    product = Product.objects.get(sku=event.sku)
+    _alert("inventory_low", once=f"{event.sku}:{event.at}", about=product, product=product, event=event)
+
+
+@subscribe(RefundFailed, queue="mail")
+def alert_refund_failed(event: RefundFailed) -> None:
+    refund = Refund.objects.select_related("order").get(pk=event.refund_id)
+    _alert("refund_failed", once=event.refund_id, about=refund.order, refund=refund, order=refund.order)
+
+
+@subscribe(DifferenceFound, queue="mail")
+def alert_difference(event: DifferenceFound) -> None:
+    difference = Difference.objects.get(pk=event.difference_id)
+    _alert("difference", once=str(difference.pk), about=difference, difference=difference)
 
 
 @subscribe(EmailSent, queue="shipping", when=lambda event: event.template == SHIPPING_NOTICE)
@@ -56,6 +153,45 @@ def ask_gateway(event: PaymentUnanswered) -> None:
         raise RetryLater(again, "The bank has not told us the outcome yet.")
 
 
+@subscribe(RefundRequested, after=seconds(2), atomic=False)
+def carry_out_refund(event: RefundRequested) -> None:
+    again = repayment.carry_out(refund_id=UUID(event.refund_id))
+    if again is not None:
+        raise RetryLater(again, "The bank has not given the money back yet.")
+
+
+@subscribe(GatewayRefundSeen, atomic=False)
+def write_down_refunds(event: GatewayRefundSeen) -> None:
+    try:
+        repairs.merge_refunds(attempt_id=UUID(event.attempt_id))
+    except GatewaySilent as silence:
+        raise RetryLater(SILENT_FOR, f"The bank did not list its refunds: {silence}") from silence
+
+
+@subscribe(ClockHour, atomic=False)
+def compare_with_the_gateway(event: ClockHour) -> None:  # noqa: ARG001
+    try:
+        settlement.settle_books()
+    except GatewaySilent as silence:
+        raise RetryLater(SILENT_FOR, f"The bank did not list its payments: {silence}") from silence
+
+
+@subscribe(ClockDay)
+def complete_shipped_orders(event: ClockDay) -> None:  # noqa: ARG001
+    fulfilment.complete_old()
+
+
+@subscribe(ClockMinute)
+def match_gateway_events(event: ClockMinute) -> None:  # noqa: ARG001
+    intake.match_again()
+
+
+@subscribe(ClockMinute)
+def remind_of_forgotten_refunds(event: ClockMinute) -> None:  # noqa: ARG001
+    for refund in repayment.forgotten_refunds():
+        repayment.remind(refund)
+
+
 @subscribe(ClockMinute)
 def ask_about_forgotten_payments(event: ClockMinute) -> None:  # noqa: ARG001  the time is all it says
     """Whatever became of the delivery that asks (dead, discarded), an open payment is asked about again."""
@@ -63,9 +199,20 @@ def ask_about_forgotten_payments(event: ClockMinute) -> None:  # noqa: ARG001  t
         publish(PaymentUnanswered(order_id=attempt.order_id, attempt_id=str(attempt.pk)), about=attempt.order)
 
 
-def _write(name: str, order: Order, *, to: str) -> None:
+def _write(name: str, order: Order, *, to: str, once: str = "", **facts: Any) -> None:
     queue_letter(
-        once=f"{name}:order:{order.pk}", template=f"orders/{name}", to=to, context=_context(order), about=order
+        once=f"{name}:order:{order.pk}{once and ':'}{once}",
+        template=f"orders/{name}",
+        to=to,
+        context=_context(order) | facts,
+        about=order,
+    )
+
+
+def _alert(name: str, *, once: str, about: Model, **facts: Any) -> None:
+    """To the one who runs the shop."""
+    queue_letter(
+        once=f"{name}:{once}", template=f"orders/{name}", to=settings.OPERATOR_EMAIL, context=facts, about=about
     )
 
 

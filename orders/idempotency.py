@@ -1,19 +1,23 @@
 """One request is one order, however often it arrives.
 
-The key's row commits with the order, so a key that exists always leads to its order. Whether the first
-request is still at work is read from the order's payment attempt: there is no separate lock to get stuck.
+The key's row commits with what the request made (an order, a refund, a parcel), so a key that exists always leads
+there. While the first request is at work it holds a lease of seconds; who repeats a request whose process was killed
+takes the lease over and finishes the work.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from orders.models import IdempotencyKey, Order, PaymentAttempt
 
-AT_WORK_FOR = timedelta(seconds=15)  # the gateway's ten-second limit and some time to commit
+LEASE = timedelta(seconds=12)  # the gateway's ten-second limit and some time to commit
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,21 +67,57 @@ def refuse_if_seen(key: Key) -> None:
     if row.status_code is not None:
         raise AlreadyAnswered(row.status_code, row.body)
     if row.order is not None:
-        raise KeyInProgress if _at_work(row.order) else AlreadyPlaced(row.order)
+        raise KeyInProgress if _at_work(row) else AlreadyPlaced(row.order)
 
 
-def _at_work(order: Order) -> bool:
-    attempt = order.last_attempt
-    return (
-        attempt is not None
-        and attempt.state == PaymentAttempt.State.IN_FLIGHT
-        and attempt.started_at > timezone.now() - AT_WORK_FOR
+def _at_work(row: IdempotencyKey) -> bool:
+    attempt = row.order.last_attempt if row.order else None
+    at_bank = attempt is not None and attempt.state == PaymentAttempt.State.IN_FLIGHT
+    return at_bank and row.lease_until is not None and row.lease_until > timezone.now()
+
+
+def take_over(key: Key) -> bool:
+    """Take the lease that a dead request left. False when somebody else is at work, or nothing is left to do."""
+    now = timezone.now()
+    mine = IdempotencyKey.objects.filter(scope=key.scope, key=key.key, status_code=None, lease_until__lte=now)
+    return bool(mine.update(lease_until=now + LEASE))
+
+
+def once(key: Key | None, *, make: Callable[[], T], find: Callable[[str], T]) -> T:
+    """What this key made before, or what it makes now; `make` calls `claim` in its own transaction.
+
+    Raises KeyReused when the key came with another request.
+    """
+    made = made_before(key) if key else ""
+    if made:
+        return find(made)
+    try:
+        return make()
+    except IntegrityError:
+        made = made_before(key) if key else ""
+        if not made:
+            raise
+        return find(made)
+
+
+def made_before(key: Key) -> str:
+    """The row this key has made, as `refund:UUID`; empty when the key is new. Raises KeyReused."""
+    row = IdempotencyKey.objects.filter(scope=key.scope, key=key.key).first()
+    if row is not None and row.request_hash != key.request_hash:
+        raise KeyReused
+    return row.made if row else ""
+
+
+def claim(*, key: Key, order: Order | None = None, made: str = "") -> None:
+    """Tie the key to what it makes, inside the same transaction. IntegrityError: somebody was first."""
+    IdempotencyKey.objects.create(
+        scope=key.scope,
+        key=key.key,
+        request_hash=key.request_hash,
+        order=order,
+        made=made,
+        lease_until=timezone.now() + LEASE,
     )
-
-
-def claim(*, key: Key, order: Order) -> None:
-    """Tie the key to its order, inside the order's own transaction. IntegrityError: somebody was first."""
-    IdempotencyKey.objects.create(scope=key.scope, key=key.key, request_hash=key.request_hash, order=order)
 
 
 def remember(*, key: Key, status: int, body: Any, order: Order | None) -> tuple[int, Any]:

@@ -1,7 +1,7 @@
 """Hold, sell, release, put on the shelf. Every step is one conditional UPDATE per product, in product order,
 so that two orders for the same things can never wait for each other in a circle."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -11,11 +11,12 @@ from django.utils import timezone
 
 from notifications import correlation
 from notifications.pipeline.events import publish
-from orders.events import InventoryUpdated
-from orders.models import Order, Product, Stock, StockHold, StockMovement
+from orders.events import InventoryLow, InventoryUpdated
+from orders.models import Order, OrderEdit, OrderLine, Product, Stock, StockHold, StockMovement
 from orders.pricing import PricedLine
 
-HOLD_FOR = timedelta(minutes=30)  # far longer than the bank can leave a payment open
+HOLD_FOR = timedelta(minutes=30)  # longer than a buyer may take to approve a payment
+Reason = StockMovement.Reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,78 +34,140 @@ class OutOfStock(Exception):
         self.lines = lines
 
 
-def hold(*, order: Order, lines: Sequence[PricedLine]) -> None:
-    """Promise the lines' units to `order`. Raises OutOfStock, naming every short line."""
+# -- promised ---------------------------------------------------------------------------------
+
+
+def hold(*, order: Order, lines: Sequence[PricedLine], edit: OrderEdit | None = None) -> None:
+    """Promise the lines' units to `order`, or to an edit of it. Raises OutOfStock, naming every short line."""
     in_turn = sorted(lines, key=lambda line: line.product.pk)
-    shortages = [shortage for line in in_turn if (shortage := _reserve(line))]
+    shortages = [shortage for line in in_turn if (shortage := _reserve(line.product, line.quantity))]
     if shortages:
         raise OutOfStock(shortages)
     expires_at = timezone.now() + HOLD_FOR
     StockHold.objects.bulk_create(
-        StockHold(order=order, product=line.product, quantity=line.quantity, expires_at=expires_at) for line in in_turn
+        StockHold(order=order, product=line.product, quantity=line.quantity, edit=edit, expires_at=expires_at)
+        for line in in_turn
     )
 
 
-def _reserve(line: PricedLine) -> Shortage | None:
-    stock = Stock.objects.filter(product=line.product)
-    if stock.filter(on_hand__gte=F("reserved") + line.quantity).update(reserved=F("reserved") + line.quantity):
+def _reserve(product: Product, quantity: int) -> Shortage | None:
+    stock = Stock.objects.filter(product=product)
+    if stock.filter(on_hand__gte=F("reserved") + quantity).update(reserved=F("reserved") + quantity):
         return None
     left = stock.first()
-    return Shortage(sku=line.product.sku, wanted=line.quantity, available=left.available if left else 0)
+    return Shortage(sku=product.sku, wanted=quantity, available=left.available if left else 0)
 
 
-def sell(*, order: Order) -> None:
-    """What was held for `order` leaves the shelf."""
-    holds = _end_holds(order, StockHold.State.SOLD)
+def hold_again(*, order: Order) -> bool:
+    """Promise once more what had been released, when money came after all. False, and no change, when it is gone."""
+    lost = order.holds.filter(state=StockHold.State.RELEASED, edit=None).select_related("product")
+    try:
+        with transaction.atomic():
+            for hold in lost.order_by("product_id"):
+                shortage = _reserve(hold.product, hold.quantity)
+                if shortage:
+                    raise OutOfStock([shortage])
+            lost.update(state=StockHold.State.HELD)
+    except OutOfStock:
+        return False
+    return True
+
+
+def release(*, order: Order, edit: OrderEdit | None = None) -> None:
+    """What was held for `order`, or for an edit of it, is for sale again."""
+    for held in _end_holds(order, edit, StockHold.State.RELEASED):
+        Stock.objects.filter(product_id=held.product_id).update(reserved=F("reserved") - held.quantity)
+
+
+def _end_holds(order: Order, edit: OrderEdit | None, state: StockHold.State) -> list[StockHold]:
+    mine = order.holds.held().filter(edit=edit)
+    holds = list(mine.select_related("product").order_by("product_id"))
+    order.holds.filter(pk__in=[hold.pk for hold in holds]).update(state=state)
+    return holds
+
+
+# -- moved ------------------------------------------------------------------------------------
+
+
+def sell(*, order: Order, edit: OrderEdit | None = None) -> None:
+    """What was held for `order`, or for an edit of it, leaves the shelf."""
+    holds = _end_holds(order, edit, StockHold.State.SOLD)
     for held in holds:
         Stock.objects.filter(product_id=held.product_id).update(
             on_hand=F("on_hand") - held.quantity, reserved=F("reserved") - held.quantity
         )
-    StockMovement.objects.bulk_create(
-        StockMovement(
-            product_id=held.product_id,
-            quantity=-held.quantity,
-            reason=StockMovement.Reason.SALE,
-            order=order,
-            actor=correlation.actor(),
-        )
-        for held in holds
-    )
-    skus, changes = tuple(held.product.sku for held in holds), tuple(-held.quantity for held in holds)
-    publish(InventoryUpdated(order_id=order.pk, skus=skus, changes=changes), about=order)
+    left = {held.product: -held.quantity for held in holds}
+    _write_down(left, reason=Reason.EDIT if edit else Reason.SALE, order=order)
 
 
-def release(*, order: Order) -> None:
-    """What was held for `order` is for sale again."""
-    for held in _end_holds(order, StockHold.State.RELEASED):
-        Stock.objects.filter(product_id=held.product_id).update(reserved=F("reserved") - held.quantity)
+def put_back(*, order: Order, units: Mapping[OrderLine, int], reason: StockMovement.Reason) -> None:
+    """Units of an order's lines are on the shelf again. The lines' own count keeps it within what was sold."""
+    came = {line.product: count for line, count in sorted(units.items(), key=lambda item: item[0].product_id) if count}
+    for line, count in units.items():
+        OrderLine.objects.filter(pk=line.pk).update(restocked=F("restocked") + count)
+    for product, count in came.items():
+        Stock.objects.filter(product=product).update(on_hand=F("on_hand") + count)
+    _write_down(came, reason=reason, order=order)
 
 
-def _end_holds(order: Order, state: StockHold.State) -> list[StockHold]:
-    holds = list(order.holds.held().select_related("product").order_by("product_id"))
-    order.holds.held().update(state=state)
-    return holds
+def take_off(*, order: Order, units: Mapping[Product, int]) -> None:
+    """Units that an edit takes out of an order are on the shelf again."""
+    came = dict(sorted(units.items(), key=lambda item: item[0].pk))
+    for product, count in came.items():
+        Stock.objects.filter(product=product).update(on_hand=F("on_hand") + count)
+    _write_down(came, reason=Reason.EDIT, order=order)
 
 
-def set_on_hand(*, product: Product, on_hand: int, note: str) -> Stock:
+def set_on_hand(*, product: Product, on_hand: int, note: str, reason: StockMovement.Reason | None = None) -> Stock:
     """Correct the count of a product, with a movement that says why.
 
     Raises OutOfStock when more units than that are promised to orders in payment.
     """
-    with transaction.atomic(durable=True):
+    with transaction.atomic():
         stock, created = Stock.objects.select_for_update().get_or_create(product=product)
         if on_hand < stock.reserved:
             raise OutOfStock([Shortage(sku=product.sku, wanted=stock.reserved, available=on_hand)])
         if on_hand != stock.on_hand:
-            _move(product, on_hand - stock.on_hand, note, first=created)
             Stock.objects.filter(pk=stock.pk).update(on_hand=on_hand)
+            moved = {product: on_hand - stock.on_hand}
+            _write_down(moved, reason=reason or (Reason.INITIAL if created else Reason.CORRECTION), note=note)
     stock.refresh_from_db()
     return stock
 
 
-def _move(product: Product, quantity: int, note: str, *, first: bool) -> None:
-    reason = StockMovement.Reason.INITIAL if first else StockMovement.Reason.CORRECTION
-    StockMovement.objects.create(
-        product=product, quantity=quantity, reason=reason, note=note, actor=correlation.actor()
+def _write_down(
+    moved: Mapping[Product, int], *, reason: StockMovement.Reason, order: Order | None = None, note: str = ""
+) -> None:
+    """The movements, and who has to know of them."""
+    if not moved:
+        return
+    actor = correlation.actor()
+    StockMovement.objects.bulk_create(
+        StockMovement(product=product, quantity=count, reason=reason, order=order, note=note, actor=actor)
+        for product, count in moved.items()
     )
-    publish(InventoryUpdated(order_id=None, skus=(product.sku,), changes=(quantity,)), about=product)
+    tell(moved, order=order)
+
+
+def tell(moved: Mapping[Product, int], *, order: Order | None = None) -> None:
+    """Publish that units came (positive) or went, and which products fell to their limit by it."""
+    about = order or next(iter(moved))
+    changes = InventoryUpdated(
+        order_id=order.pk if order else None,
+        skus=tuple(product.sku for product in moved),
+        changes=tuple(moved.values()),
+    )
+    publish(changes, about=about)
+    _watch_limits(moved)
+
+
+def _watch_limits(products: Iterable[Product]) -> None:
+    """Tell of each crossing of a limit once: `is_low` remembers that it was told."""
+    crossed = Stock.objects.filter(product__in=list(products)).exclude(is_low=True, on_hand__lte=F("low_at"))
+    for stock in crossed.exclude(is_low=False, on_hand__gt=F("low_at")).select_related("product"):
+        low = not stock.is_low
+        changed = Stock.objects.filter(pk=stock.pk, is_low=stock.is_low).update(is_low=low)
+        if changed and low:
+            at = timezone.now().isoformat()
+            told = InventoryLow(sku=stock.product.sku, on_hand=stock.on_hand, low_at=stock.low_at, at=at)
+            publish(told, about=stock.product)

@@ -10,24 +10,28 @@ from notifications.pipeline.models import Delivery
 from orders.gateways import stripe
 from orders.gateways.base import Outcome, Status
 from orders.gateways.transport import within
-from orders.models import PaymentAttempt
+from orders.models import Order, PaymentAttempt
 from orders.payments import charge_of, settle
 
 # Within this time the buyer is taken to be waiting, and a charge that never arrived is sent again;
 # later nobody expects to be charged any more, and the payment is called off at the gateway.
 PATIENCE = timedelta(minutes=2)
+# To find the phone, and the code on it. The stock hold lasts longer.
+TIME_TO_APPROVE = timedelta(minutes=15)
 BRIEFLY = 4.0  # seconds for one round of questions: no buyer waits for it, but other deliveries do
 LONGEST_WAIT = 60.0  # seconds between two questions
+WHILE_WAITED_FOR = 2.0  # seconds between two questions while a buyer waits
 
 ASKERS = ("orders.ask_gateway", "orders.settle_unanswered_payment")  # their names as handlers
 
 NOBODY_KNOWS = Outcome(status=Status.UNKNOWN, gateway_id=None, amount=None, currency=None)
+State = PaymentAttempt.State
 
 
 def abandon(*, attempt_id: UUID) -> None:
     """The process that was asking the bank has not come back: from now on, the outcome is unknown."""
     attempt = PaymentAttempt.objects.get(pk=attempt_id)
-    if attempt.state == PaymentAttempt.State.IN_FLIGHT:
+    if attempt.state == State.IN_FLIGHT:
         settle(attempt_id=attempt_id, outcome=NOBODY_KNOWS)
 
 
@@ -38,13 +42,22 @@ def ask_gateway(*, attempt_id: UUID) -> float | None:
     gateway is asked by the attempt's own key, and a charge is sent again only under that key.
     """
     attempt = PaymentAttempt.objects.select_related("order").get(pk=attempt_id)
-    if attempt.state not in PaymentAttempt.OPEN:
+    if not _is_open(attempt):
         return None
     with within(seconds=BRIEFLY):
         outcome = _truth(attempt)
     settle(attempt_id=attempt_id, outcome=outcome)
-    attempt.refresh_from_db()
-    return _next_question(attempt) if attempt.state in PaymentAttempt.OPEN else None
+    attempt = PaymentAttempt.objects.select_related("order").get(pk=attempt_id)
+    return _next_question(attempt) if _is_open(attempt) else None
+
+
+def _is_open(attempt: PaymentAttempt) -> bool:
+    return attempt.state in PaymentAttempt.OPEN or _to_be_let_go(attempt)
+
+
+def _to_be_let_go(attempt: PaymentAttempt) -> bool:
+    """Whether the bank still holds money of an order that nobody will ship."""
+    return attempt.state == State.AUTHORIZED and attempt.order.status == Order.Status.CANCELLED
 
 
 def forgotten() -> list[PaymentAttempt]:
@@ -52,19 +65,26 @@ def forgotten() -> list[PaymentAttempt]:
     minute_ago = timezone.now() - timedelta(minutes=1)
     asking = Delivery.objects.filter(handler__in=ASKERS, state__in=[Delivery.State.READY, Delivery.State.RUNNING])
     subjects = set(asking.values_list("event__subject", flat=True))
-    open_ones = PaymentAttempt.objects.open().filter(started_at__lt=minute_ago).select_related("order")
+    held = PaymentAttempt.objects.filter(state=State.AUTHORIZED, order__status=Order.Status.CANCELLED)
+    open_ones = (PaymentAttempt.objects.open() | held).filter(started_at__lt=minute_ago).select_related("order")
     return [attempt for attempt in open_ones if subject_of(attempt.order) not in subjects]
 
 
 def _truth(attempt: PaymentAttempt) -> Outcome:
     charge = charge_of(attempt)
+    if _to_be_let_go(attempt) or attempt.order.cancel_wanted_at is not None:
+        return stripe.cancel(charge, gateway_id=attempt.gateway_id)
     outcome = stripe.find(charge, gateway_id=attempt.gateway_id)
-    uncharged = outcome.status in (Status.NOT_CHARGED, Status.REQUIRES_ACTION)
-    if uncharged and _age(attempt) > PATIENCE:
+    if _waited_for_long_enough(attempt, outcome.status):
         return stripe.cancel(charge, gateway_id=attempt.gateway_id)
     if outcome.status is Status.NOT_CHARGED:
         return stripe.charge(charge)
     return outcome
+
+
+def _waited_for_long_enough(attempt: PaymentAttempt, status: Status) -> bool:
+    patience = {Status.NOT_CHARGED: PATIENCE, Status.REQUIRES_ACTION: TIME_TO_APPROVE}.get(status)
+    return patience is not None and _age(attempt) > patience
 
 
 def _age(attempt: PaymentAttempt) -> timedelta:
@@ -72,5 +92,6 @@ def _age(attempt: PaymentAttempt) -> timedelta:
 
 
 def _next_question(attempt: PaymentAttempt) -> float:
-    """A quarter of the attempt's age: 1 s at first, a minute in the end."""
-    return min(max(_age(attempt).total_seconds() / 4, 1.0), LONGEST_WAIT)
+    """A second or two while the buyer waits, then a quarter of the attempt's age: a minute in the end."""
+    longest = WHILE_WAITED_FOR if _age(attempt) < PATIENCE else LONGEST_WAIT
+    return min(max(_age(attempt).total_seconds() / 4, 1.0), longest)

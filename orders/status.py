@@ -9,9 +9,16 @@ S = Order.Status
 
 # To which status from which: anything else is refused.
 FROM: Mapping[str, tuple[str, ...]] = {
-    S.PAID: (S.PLACED,),
+    S.PAID: (S.PLACED, S.DECLINED, S.EXPIRED),  # the latter two when money comes late and the goods are still there
     S.DECLINED: (S.PLACED,),
-    S.EXPIRED: (S.PLACED,),
+    S.EXPIRED: (S.PLACED, S.PAID),  # paid: the bank let go of money that it only held
+    S.CANCELLED: (S.PLACED, S.PAID),
+    S.PARTLY_SHIPPED: (S.PAID,),
+    S.SHIPPED: (S.PAID, S.PARTLY_SHIPPED),
+    S.COMPLETED: (S.SHIPPED,),
+    # From refunded: the buyer's bank sent the money back to us.
+    S.REFUND_DUE: (S.PLACED, S.DECLINED, S.EXPIRED, S.PAID, S.PARTLY_SHIPPED, S.SHIPPED, S.COMPLETED, S.REFUNDED),
+    S.REFUNDED: (S.REFUND_DUE,),
 }
 
 

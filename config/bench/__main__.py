@@ -2,16 +2,13 @@
 
 import json
 import os
-import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
-from uuid import uuid4
 
 import django
+
+from config.bench.process import running
 
 
 def main() -> None:
@@ -32,31 +29,9 @@ def main() -> None:
         "database": connection.vendor,
         "count": count,
         "checkout": checkout_against_its_sql(count=count),
-        "gateway": {"charge_ms": _bank_time()},
         **_flow(count),
     }
     print(json.dumps(facts))  # noqa: T201
-
-
-def _bank_time() -> float:
-    """Milliseconds (median of 30) of creating and confirming a charge at the bank stand-in, ledger fsync included."""
-    from orders.gateways import stripe
-    from orders.gateways.base import Charge
-
-    times = []
-    for _ in range(30):
-        charge = Charge(
-            reference=str(uuid4()),
-            amount=1000,
-            currency="EUR",
-            payment_method="pm_card_visa",
-            order_number="WB-BENCH",
-            email="bench@example.com",
-        )
-        began = time.perf_counter()
-        stripe.charge(charge)
-        times.append(time.perf_counter() - began)
-    return statistics.median(times) * 1000
 
 
 def _flow(count: int) -> dict[str, Any]:
@@ -66,12 +41,12 @@ def _flow(count: int) -> dict[str, Any]:
     # What the checkouts above have caused is not what is measured here.
     Delivery.objects.filter(state="ready").update(state="cancelled")
     quiet = max(count // 4, 50)
-    with _process("relay"):
+    with running("relay", broker=False):
         alone = {
             "drain": drain("pipeline", count=count, first=0),
             "latency": latency("pipeline", count=quiet, first=1_000_000, pause=0.02),
         }
-    with _process("relay", celery=True), _process("worker", celery=True):
+    with running("relay"), running("worker"):
         _until_the_worker_works()
         celery = {
             "drain": drain("pipeline", count=count, first=2_000_000),
@@ -94,19 +69,6 @@ def _until_the_worker_works() -> None:
             raise TimeoutError(f"no worker came up within 60 s: {pipeline_health()}")
         time.sleep(0.1)
     drain("delay", count=20, first=9_000_000)
-
-
-@contextmanager
-def _process(name: str, *, celery: bool = False) -> Iterator[None]:
-    environment = os.environ if celery else {**os.environ, "BROKER_URL": ""}
-    running = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", "config.bench.process", name], env=environment, stdout=sys.stderr
-    )
-    try:
-        yield
-    finally:
-        running.terminate()
-        running.wait(10)
 
 
 if __name__ == "__main__":

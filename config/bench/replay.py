@@ -1,26 +1,33 @@
 """Checkout against its own SQL, replayed through the bare driver on a copy of the database.
 
-Every statement, parameter and COMMIT of the checkouts is recorded while they run, and then sent again
-by nothing but the driver. What is left between the two times is Python: Django, our code, validation.
+Every statement, parameter and COMMIT of the checkouts is recorded while they run, and then sent again by nothing but
+the driver, on a connection with the same settings. What is left between the two times is Python: Django, our code,
+validation. The bank's two calls are timed beside it, by the SDK and by bare HTTP.
 """
 
+import json
 import sqlite3
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from unittest import mock
+from urllib.parse import urlencode, urlsplit
+from uuid import uuid4
 
 import psycopg
+from django.conf import settings
 from django.db import connection
 
 from orders.checkout import Buyer, Item, place_order
 from orders.gateways import stripe
-from orders.gateways.base import Charge, Outcome, Status
+from orders.gateways.base import Charge, Outcome
 
+WARM_UP = 20  # checkouts that are not counted
 ADDRESS = {"name": "B", "line1": "1", "line2": "", "postal_code": "1", "city": "B", "country": "DE"}
 
 
@@ -46,29 +53,67 @@ class Recording:
             yield
 
 
-def paid_at_once(charge: Charge) -> Outcome:
-    """A bank that takes no time: what is measured here is ours."""
-    return Outcome(
-        status=Status.SUCCEEDED, gateway_id=f"pi_{charge.reference}", amount=charge.amount, currency=charge.currency
-    )
-
-
 def checkout_against_its_sql(*, count: int) -> dict[str, float]:
-    """Milliseconds (median) of a checkout of one line, of its SQL alone, their ratio, and its statements."""
-    with mock.patch.object(stripe, "charge", paid_at_once):
-        for _ in range(20):
-            _check_out()
-        with _copied_database() as replay_on:
-            recording = Recording()
+    """Milliseconds (medians) of a checkout of one line and of its bare SQL, in turns, and the bank's part of each."""
+    ours: list[float] = []
+    bare: list[float] = []
+    asking: list[float] = []
+    bare_asking: list[float] = []
+    recording, bank = Recording(), _BareBank()
+    with _timed_bank(asking), _copied_database() as replay_on:
+        for n in range(count + WARM_UP):
             with recording.running():
-                ours = [_timed(recording) for _ in range(count)]
-            bare = replay_on(recording)
-    return {
-        "checkout_ms": statistics.median(ours) * 1000,
-        "bare_sql_ms": statistics.median(bare) * 1000,
-        "ratio": statistics.median(ours) / statistics.median(bare),
+                total = _timed(recording)
+            ours.append(total - asking[n])
+            bare.append(replay_on(recording.checkouts[-1]))
+            bare_asking.append(bank.charge())
+    figures = {"checkout_ms": ours, "bare_sql_ms": bare, "bank_ms": asking, "bare_bank_ms": bare_asking}
+    medians = {name: statistics.median(values[WARM_UP:]) * 1000 for name, values in figures.items()}
+    with_bank = (medians["checkout_ms"] + medians["bank_ms"]) / (medians["bare_sql_ms"] + medians["bare_bank_ms"])
+    return medians | {
+        "ratio": medians["checkout_ms"] / medians["bare_sql_ms"],
+        "ratio_with_bank": with_bank,
         "statements": len([step for step in recording.checkouts[-1] if step]),
     }
+
+
+@contextmanager
+def _timed_bank(took: list[float]) -> Iterator[None]:
+    """Inside, every charge's seconds are added to `took`."""
+    charge = stripe.charge
+
+    def timed(request: Charge) -> Outcome:
+        began = time.perf_counter()
+        outcome = charge(request)
+        took.append(time.perf_counter() - began)
+        return outcome
+
+    with mock.patch.object(stripe, "charge", timed):
+        yield
+
+
+class _BareBank:
+    """The same two requests without the SDK."""
+
+    def __init__(self) -> None:
+        self._connection = HTTPConnection(urlsplit(settings.STRIPE_API_BASE).netloc, timeout=10)
+
+    def charge(self) -> float:
+        """Seconds to open and confirm a payment."""
+        began, key = time.perf_counter(), str(uuid4())
+        opened = self._post("/v1/payment_intents", f"{key}-create", amount=1780, currency="eur")
+        self._post(f"/v1/payment_intents/{opened['id']}/confirm", key, payment_method="pm_card_visa")
+        return time.perf_counter() - began
+
+    def _post(self, path: str, key: str, **form: object) -> dict[str, Any]:
+        headers = {
+            "Authorization": f"Bearer {settings.STRIPE_SECRET_KEY}",
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Idempotency-Key": key,
+        }
+        self._connection.request("POST", path, urlencode(form), headers)
+        said: dict[str, Any] = json.loads(self._connection.getresponse().read())
+        return said
 
 
 def _check_out() -> None:
@@ -86,7 +131,7 @@ def _timed(recording: Recording) -> float:
     return time.perf_counter() - began
 
 
-Replay = Callable[[Recording], list[float]]
+Replay = Callable[[list[Any]], float]
 
 
 @contextmanager
@@ -99,11 +144,12 @@ def _copied_database() -> Iterator[Replay]:
 def _copied_sqlite() -> Iterator[Replay]:
     copy = Path(connection.settings_dict["NAME"]).with_name("replay.sqlite3")
     bare = sqlite3.connect(copy, isolation_level=None)
+    connection.ensure_connection()
     # Never by reading the file: closing it would drop this process's own locks on the database.
     connection.connection.backup(bare)
     bare.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;")
     try:
-        yield lambda recording: _replay(recording, bare, lambda sql: sql.replace("%s", "?").replace("%%", "%"))
+        yield lambda checkout: _replay(checkout, bare, lambda sql: sql.replace("%s", "?").replace("%%", "%"))
     finally:
         bare.close()
         copy.unlink()
@@ -111,28 +157,19 @@ def _copied_sqlite() -> Iterator[Replay]:
 
 @contextmanager
 def _copied_postgres() -> Iterator[Replay]:
-    name = connection.settings_dict["NAME"]
-    parameters = {
-        key: value
-        for key, value in connection.get_connection_params().items()
-        if key in ("host", "port", "user", "password")
-    }
+    name, parameters = connection.settings_dict["NAME"], connection.get_connection_params()
     connection.close()  # a database that is copied may have no visitors
-    with psycopg.connect(**parameters, dbname="postgres", autocommit=True) as server:
+    with psycopg.connect(**parameters | {"dbname": "postgres"}, autocommit=True) as server:
         server.execute(f'CREATE DATABASE "{name}_replay" TEMPLATE "{name}"')
-        bare = psycopg.connect(**parameters, dbname=f"{name}_replay", autocommit=True)
+        bare = psycopg.connect(**parameters | {"dbname": f"{name}_replay"}, autocommit=True)
         try:
-            yield lambda recording: _replay(recording, bare, lambda sql: sql)
+            yield lambda checkout: _replay(checkout, bare, lambda sql: sql)
         finally:
             bare.close()
             server.execute(f'DROP DATABASE "{name}_replay" WITH (FORCE)')
 
 
-def _replay(recording: Recording, bare: Any, spelled: Callable[[str], str]) -> list[float]:
-    return [_replay_one(checkout, bare, spelled) for checkout in recording.checkouts]
-
-
-def _replay_one(checkout: list[Any], bare: Any, spelled: Callable[[str], str]) -> float:
+def _replay(checkout: list[Any], bare: Any, spelled: Callable[[str], str]) -> float:
     cursor = bare.cursor()
     statements = [(spelled(step[0]), step[1] or ()) if step else ("COMMIT", ()) for step in _with_begin(checkout)]
     began = time.perf_counter()

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
+# A late success of a lost order must find room beside the order that took its place.
+CART_IS_FREE = ("declined", "expired", "cancelled", "refund_due", "refunded")
+
+
 def new_number() -> str:
     """A public order number that says nothing of its neighbours: 40 random bits."""
     return "WB-" + "".join(secrets.choice(ALPHABET) for _ in range(8))
@@ -22,6 +26,10 @@ def new_number() -> str:
 class OrderQuerySet(models.QuerySet["Order"]):
     def of(self, user_id: int) -> Self:
         return self.filter(user_id=user_id)
+
+    def of_cart(self, token: str) -> Self:
+        """The one order that this cart became, unless it ended with nothing bought: then the cart is free again."""
+        return self.filter(cart_token=token).exclude(status__in=CART_IS_FREE)
 
 
 class Order(models.Model):
@@ -85,8 +93,7 @@ class Order(models.Model):
             models.UniqueConstraint(
                 name="order_once_per_cart",
                 fields=["cart_token"],
-                # A late success of a lost order must find room beside the order that took its place.
-                condition=~Q(status__in=["declined", "expired", "cancelled", "refund_due", "refunded"]),
+                condition=~Q(status__in=list(CART_IS_FREE)),
             ),
             models.CheckConstraint(
                 name="order_paid_has_serial", condition=Q(paid_at=None, serial=None) | Q(paid_at__isnull=False)

@@ -1,0 +1,192 @@
+"""Money that goes back: decided in one short transaction, asked of the gateway, written down in another.
+
+What may go back is counted on the payment itself (`refunded`, within `captured` by a CHECK), so that any number of
+requests at once give back no more than was taken. A refund's id is its key at the gateway.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import F
+
+from notifications import correlation
+from notifications.pipeline.events import publish
+from orders import idempotency, inventory
+from orders.idempotency import Key
+from orders.models import Order, OrderLine, PaymentAttempt, Refund, StockMovement
+from orders.repayment import carry_out, refundable, requested
+from orders.status import WrongStatus, move
+
+State, Cause = Refund.State, Refund.Cause
+REFUNDABLE = (S := Order.Status).PAID, S.PARTLY_SHIPPED, S.SHIPPED, S.COMPLETED, S.REFUND_DUE, S.CANCELLED
+
+
+class OverRefund(Exception):
+    """More than is left of what was taken. `left` in minor units."""
+
+    def __init__(self, left: int) -> None:
+        super().__init__(f"Only {left} is left to give back." if left else "Everything has been given back.")
+        self.left = left
+
+
+class BadUnits(Exception):
+    """The order has not that many units of this line to give back, ship or take back."""
+
+    def __init__(self, sku: str, *, wanted: int, left: int) -> None:
+        super().__init__(f"{sku}: {wanted} wanted, {left} possible")
+        self.sku, self.wanted, self.left = sku, wanted, left
+
+
+@dataclass(frozen=True, kw_only=True)
+class Units:
+    """So many of one line of an order."""
+
+    sku: str
+    quantity: int
+
+
+# -- staff decide -----------------------------------------------------------------------------
+
+
+def refund(
+    *,
+    order: Order,
+    amount: int | None = None,
+    lines: Sequence[Units] = (),
+    reason: str = "",
+    restock: bool = False,
+    cause: Refund.Cause = Cause.STAFF,
+    key: Key | None = None,
+) -> list[Refund]:
+    """Give back an amount, or what these lines cost, or all that is left; then ask the gateway at once.
+
+    With `lines`, units that have not left are taken out of the order; with `restock` they are for sale again.
+    Returns the refunds (one for each payment that the money came from): `done`, `failed`, or open while the gateway
+    has not answered, which is followed up. Raises OverRefund, BadUnits, WrongStatus, or KeyReused.
+    """
+    decided = idempotency.once(
+        key,
+        make=lambda: _decide(order, amount, lines, reason, restock, cause, key),
+        find=lambda made: list(Refund.objects.filter(pk__in=made.removeprefix("refund:").split(","))),
+    )
+    for one in decided:
+        carry_out(refund_id=one.pk)
+    return list(Refund.objects.filter(pk__in=[one.pk for one in decided]).order_by("created_at"))
+
+
+def _decide(
+    given: Order,
+    amount: int | None,
+    lines: Sequence[Units],
+    reason: str,
+    restock: bool,
+    cause: Refund.Cause,
+    key: Key | None,
+) -> list[Refund]:
+    with transaction.atomic(durable=True):
+        order = Order.objects.select_for_update().get(pk=given.pk)
+        made = decide(order, amount=amount, lines=lines, reason=reason, restock=restock, cause=cause)
+        if key is not None:
+            idempotency.claim(key=key, made="refund:" + ",".join(str(one.pk) for one in made))
+    return made
+
+
+def decide(
+    order: Order,
+    *,
+    amount: int | None = None,
+    lines: Sequence[Units] = (),
+    reason: str = "",
+    restock: bool = False,
+    cause: Refund.Cause,
+) -> list[Refund]:
+    """What `refund` decides, inside a transaction that holds the order's row."""
+    if order.status not in REFUNDABLE:
+        raise WrongStatus(f"{order} is {order.status}: there is nothing to give back")
+    worth = _take_out(order, lines, restock=restock) if lines else refundable(order)
+    if restock and not lines:
+        lines = _take_out_unsent(order)
+    made = request(order=order, amount=worth if amount is None else amount, cause=cause, reason=reason, lines=lines)
+    if refundable(order) == 0 and order.status not in (S.REFUND_DUE, S.CANCELLED):
+        move(order, S.REFUND_DUE, reason=reason)
+    return made
+
+
+def _take_out(order: Order, lines: Sequence[Units], *, restock: bool) -> int:
+    """Count the units as given back, and as taken out where they have not left. Returns what they cost."""
+    worth, back = 0, {}
+    rows = {line.sku: line for line in order.lines.select_related("product").order_by("product_id")}
+    for units in sorted(lines, key=lambda units: rows[units.sku].product_id if units.sku in rows else 0):
+        line = rows.get(units.sku)
+        left = line.quantity - line.refunded if line else 0
+        if line is None or not 1 <= units.quantity <= left:
+            raise BadUnits(units.sku, wanted=units.quantity, left=left)
+        unsent = min(units.quantity, line.shippable)
+        worth += worth_of(order, line, units.quantity)
+        OrderLine.objects.filter(pk=line.pk).update(
+            refunded=F("refunded") + units.quantity, cancelled=F("cancelled") + unsent
+        )
+        back[line] = unsent
+    if restock:
+        inventory.put_back(order=order, units=back, reason=StockMovement.Reason.CANCELLED)
+    return worth
+
+
+def _take_out_unsent(order: Order) -> list[Units]:
+    unsent = [Units(sku=line.sku, quantity=line.shippable) for line in order.lines.all() if line.shippable]
+    _take_out(order, unsent, restock=True)
+    return unsent
+
+
+def worth_of(order: Order, line: OrderLine, count: int) -> int:
+    """What the next `count` units of a line cost the buyer. All parts of a line add up to the line, to the cent."""
+    paid = line.total - line.discount + (line.tax if order.tax else 0)
+    before = paid * line.refunded // line.quantity
+    return paid * (line.refunded + count) // line.quantity - before
+
+
+def request(
+    *,
+    order: Order,
+    amount: int,
+    cause: Refund.Cause,
+    reason: str = "",
+    lines: Sequence[Units] = (),
+    attempt: PaymentAttempt | None = None,
+) -> list[Refund]:
+    """Decide, inside the caller's transaction, to give `amount` back, of this attempt's money or of any.
+
+    Raises OverRefund. Nothing is asked of the gateway here: the event sees to it, or the caller after its commit.
+    """
+    sources = order.attempts.filter(captured__gt=F("refunded")).order_by("-started_at")
+    left = {one: one.captured - one.refunded for one in (sources.filter(pk=attempt.pk) if attempt else sources)}
+    if not 0 < amount <= sum(left.values()):
+        raise OverRefund(sum(left.values()))
+    made: list[Refund] = []
+    for one, room in left.items():
+        part = min(amount, room)
+        if part:
+            made.append(_request_of(one, order, part, cause, reason, () if made else lines))
+        amount -= part
+    return made
+
+
+def _request_of(
+    attempt: PaymentAttempt, order: Order, amount: int, cause: Refund.Cause, reason: str, lines: Sequence[Units]
+) -> Refund:
+    room = PaymentAttempt.objects.filter(pk=attempt.pk, captured__gte=F("refunded") + amount)
+    if not room.update(refunded=F("refunded") + amount):
+        raise OverRefund(attempt.captured - attempt.refunded)
+    made = Refund.objects.create(
+        order=order,
+        attempt=attempt,
+        amount=amount,
+        currency=attempt.captured_currency or attempt.currency,
+        cause=cause,
+        reason=reason[:200],
+        lines=[[units.sku, units.quantity] for units in lines],
+        actor=correlation.actor(),
+    )
+    publish(requested(made), about=order)
+    return made
