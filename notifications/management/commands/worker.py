@@ -1,3 +1,4 @@
+import logging
 from typing import Any
 
 from celery import current_app
@@ -25,6 +26,6 @@ class Command(BaseCommand):
                 "--without-gossip",
                 "--without-mingle",
                 "--without-heartbeat",
-                "--loglevel=INFO",
+                f"--loglevel={logging.getLevelName(logging.root.level)}",
             ]
         )
