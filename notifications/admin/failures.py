@@ -46,6 +46,7 @@ class FailureAdmin(DeliveryPages):
     # "dead" happens to come before "ready" and "running": what only a person can mend is on top.
     ordering = ("state", "-id")
     page_template = "notifications/admin/failure.html"
+    list_before_template = "notifications/admin/failures_top.html"
     actions = ("retry_selected", "discard_selected")
 
     def get_queryset(self, request: HttpRequest) -> FailureQuerySet:
@@ -72,15 +73,15 @@ class FailureAdmin(DeliveryPages):
 
     def retry_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         found = self._to_decide(request, pk)
-        if self._decide(request, found, lambda row: delivery.retry_now(delivery=row, by=_by(request))):
+        if self._decide(request, found, lambda row: delivery.retry_now(delivery=row, by=by(request))):
             self.message_user(request, f"{found.handler} will be tried again now.", messages.SUCCESS)
-        return redirect(_asked_from(request) or reverse("admin:notifications_failure_change", args=[pk]))
+        return redirect(asked_from(request) or reverse("admin:notifications_failure_change", args=[pk]))
 
     def discard_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         found, reason = self._to_decide(request, pk), request.POST.get("reason", "").strip()
         if not reason:
             self.message_user(request, "Nothing was discarded: give a reason first.", messages.ERROR)
-        elif self._decide(request, found, lambda row: delivery.discard(delivery=row, by=_by(request), reason=reason)):
+        elif self._decide(request, found, lambda row: delivery.discard(delivery=row, by=by(request), reason=reason)):
             self.message_user(request, f"{found.handler} was discarded and will not be tried again.", messages.SUCCESS)
         return redirect("admin:notifications_failure_change", pk)
 
@@ -99,7 +100,7 @@ class FailureAdmin(DeliveryPages):
 
     @action(description="Retry selected now", permissions=["decide"])
     def retry_selected(self, request: HttpRequest, queryset: QuerySet[Failure]) -> None:
-        done, refused = _each(queryset, lambda row: delivery.retry_now(delivery=row, by=_by(request)))
+        done, refused = _each(queryset, lambda row: delivery.retry_now(delivery=row, by=by(request)))
         self._report(request, done, "will be tried again now", refused)
 
     @action(description="Discard selected…", permissions=["decide"])
@@ -107,7 +108,7 @@ class FailureAdmin(DeliveryPages):
         reason = request.POST.get("reason", "").strip()
         if not reason:
             return self._ask_reason(request, queryset)
-        done, refused = _each(queryset, lambda row: delivery.discard(delivery=row, by=_by(request), reason=reason))
+        done, refused = _each(queryset, lambda row: delivery.discard(delivery=row, by=by(request), reason=reason))
         self._report(request, done, "discarded", refused)
         return None
 
@@ -159,11 +160,11 @@ def _each(rows: Iterable[Failure], decide: Decide) -> tuple[int, list[str]]:
     return done, refused
 
 
-def _by(request: HttpRequest) -> str:
+def by(request: HttpRequest) -> str:
     return f"user:{request.user.pk}"
 
 
-def _asked_from(request: HttpRequest) -> str:
+def asked_from(request: HttpRequest) -> str:
     """The staff page whose button was pressed, if it is one of ours."""
     asked = request.POST.get("next", "")
     return asked if url_has_allowed_host_and_scheme(asked, allowed_hosts=None) else ""

@@ -6,6 +6,7 @@ from typing import Any
 from django import template
 
 from notifications import marks
+from notifications.panels import Row, panels_for
 
 register = template.Library()
 
@@ -33,6 +34,12 @@ def entry_state(entry: Any) -> str:
     if entry.kind not in ("delivery", "mail", "payment"):
         return ""
     return marks.badge(entry.state.replace("_", " "), _ENTRY_TONES.get(entry.state, "calm"))
+
+
+@register.simple_tag(takes_context=True)
+def failure_panels(context: dict[str, Any]) -> list[tuple[str, list[Row]]]:
+    """What other apps show on top of the page Failures."""
+    return panels_for(context["request"])
 
 
 @register.filter

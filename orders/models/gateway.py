@@ -71,6 +71,7 @@ class Difference(models.Model):
                 name="difference_open_once", fields=["kind", "reference"], condition=Q(resolved_at=None)
             )
         ]
+        permissions = [("decide_difference", "Can repair or dismiss a difference")]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()}: {self.reference}"

@@ -103,6 +103,13 @@ class Order(models.Model):
             models.Index(fields=["-placed_at"], name="order_recent"),
             models.Index(fields=["email"], name="order_email"),
         ]
+        permissions = [
+            ("refund_order", "Can give money of an order back"),
+            ("ship_order", "Can ship an order"),
+            ("cancel_order", "Can cancel an order"),
+            ("return_order", "Can take goods of an order back"),
+            ("edit_order", "Can change the lines of an order"),
+        ]
 
     def __str__(self) -> str:
         return self.number

@@ -7,6 +7,8 @@ from typing import Any
 from babel import Locale
 from babel.dates import format_datetime, format_time, format_timedelta
 from django import template
+from django.conf import settings
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -62,6 +64,12 @@ def moment(moment: datetime | None) -> SafeString:
 def cart_count(context: dict[str, Any]) -> int:
     session = getattr(context.get("request"), "session", None)
     return 0 if session is None else cart.count(session)
+
+
+@register.simple_tag
+def staff_link(name: str, *args: Any) -> str:
+    """The absolute address of a staff page, for letters."""
+    return settings.SITE_URL.rstrip("/") + reverse(name, args=args)
 
 
 def _time(moment: datetime, words: str) -> SafeString:
