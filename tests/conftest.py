@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,13 @@ class Bank:
         return [entry for entry in entries if wanted.items() <= entry.items()]
 
 
+    def play(self, path, **asked):
+        """What only a stand-in can do: fail on request, or act as a person at the gateway would."""
+        request = urllib.request.Request(f"{self.url}/test/{path}", json.dumps(asked).encode(), method="POST")
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.loads(answer.read())
+
+
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(tmp_path_factory):
     """Each test run has a SQLite file of its own, so that several may run at once on one machine."""
@@ -56,6 +64,7 @@ def django_db_modify_db_settings(tmp_path_factory):
 def bank_process(tmp_path_factory):
     ledger = tmp_path_factory.mktemp("bank") / "bank.jsonl"
     command = [sys.executable, "-m", "orders.gateways.bank", "--port", "0", "--ledger", str(ledger)]
+    command += ["--playground"]
     process = subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
     try:
         yield Bank(process.stdout.readline().split()[1], ledger)
@@ -67,9 +76,10 @@ def bank_process(tmp_path_factory):
 
 @pytest.fixture
 def bank(bank_process, settings):
-    """The real bank, and a shop that charges cards there."""
+    """The real bank, and a shop that charges cards there and reads its ledger."""
     settings.STRIPE_API_BASE = bank_process.url
-    return bank_process
+    yield bank_process
+    bank_process.play("faults", path="any", mode="none")
 
 
 @pytest.fixture

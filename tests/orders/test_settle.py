@@ -96,8 +96,8 @@ def test_an_unknown_outcome_becomes_the_true_one(attempt):
 def test_money_that_is_not_what_was_agreed_makes_no_order_paid(attempt, wrong):
     settle(attempt_id=attempt.pk, outcome=said(Status.SUCCEEDED, **wrong))
 
-    assert books() == ("placed", "mismatch", 5, 1)
-    assert events() == []
+    assert books() == ("refund_due", "mismatch", 5, 0)
+    assert events() == ["payment.mismatched", "refund.requested"]
 
 
 def test_eight_settlements_at_once_are_one_sale(attempt):

@@ -1,0 +1,184 @@
+"""Money that goes back: never more than was taken, each refund once, whatever the bank answers."""
+
+import threading
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.db.models import F
+
+from notifications.models import Event
+from orders import refunds, repayment
+from orders.idempotency import Key, KeyReused
+from orders.models import Invoice, OrderLine, PaymentAttempt, Refund, StockMovement
+from orders.refunds import BadUnits, OverRefund, Units, refund
+from orders.status import WrongStatus
+from tests.orders.conftest import follow_up, left, status_of
+
+TOTAL = 2 * 1490 + 2500 + 490
+
+
+def given_back(bank, order):
+    attempts = [str(attempt.pk) for attempt in order.attempts.all()]
+    entries = bank.ledger(kind="refund", status="succeeded")
+    return sum(entry["amount"] for entry in entries if entry["reference"] in attempts)
+
+
+def test_all_of_it_goes_back_and_the_order_is_refunded(buy, bank, in_order):
+    order = buy()
+
+    [made] = refund(order=order, reason="a gift")
+
+    assert (made.state, made.amount, status_of(order)) == ("done", TOTAL, "refunded")
+    assert given_back(bank, order) == TOTAL
+    assert Invoice.objects.get(kind="credit_note").amount == TOTAL
+    assert Event.objects.filter(name="payment.refunded").count() == 1
+    assert in_order() == {}
+
+
+def test_a_part_leaves_the_order_paid_and_says_so(buy, bank, in_order):
+    order = buy()
+
+    refund(order=order, amount=500, reason="late")
+
+    order.refresh_from_db()
+    assert (order.status, order.payment_status, given_back(bank, order)) == ("paid", "partly_refunded", 500)
+    assert in_order() == {}
+
+
+def test_more_than_is_left_is_refused_and_nothing_happens(buy, bank, in_order):
+    order = buy()
+    refund(order=order, amount=TOTAL - 100)
+
+    with pytest.raises(OverRefund) as refusal:
+        refund(order=order, amount=101)
+
+    assert refusal.value.left == 100
+    assert (Refund.objects.count(), given_back(bank, order)) == (1, TOTAL - 100)
+    assert in_order() == {}
+
+
+@pytest.mark.parametrize("amount", [0, -1])
+def test_nothing_is_no_refund(buy, amount):
+    with pytest.raises(OverRefund):
+        refund(order=buy(), amount=amount)
+
+
+def test_lines_go_back_to_the_shelf_when_asked(buy, in_order):
+    order = buy()
+
+    [made] = refund(order=order, lines=[Units(sku="MUG", quantity=1)], restock=True)
+
+    line = OrderLine.objects.get(sku="MUG")
+    assert (made.amount, left("MUG"), line.shippable, line.restocked) == (1490, (9, 0), 1, 1)
+    assert StockMovement.objects.get(reason="cancelled").quantity == 1
+    assert in_order() == {}
+
+
+def test_lines_that_cannot_be_sold_again_stay_off_the_shelf(buy, in_order):
+    refund(order=buy(), lines=[Units(sku="MUG", quantity=2)])
+
+    assert left("MUG") == (8, 0)
+    assert in_order() == {}
+
+
+@pytest.mark.parametrize(("sku", "count"), [("MUG", 3), ("MUG", 0), ("HAT", 1)])
+def test_units_that_were_not_bought_are_refused(buy, sku, count):
+    with pytest.raises(BadUnits):
+        refund(order=buy(), lines=[Units(sku=sku, quantity=count)])
+
+    assert OrderLine.objects.filter(refunded__gt=0).count() == Refund.objects.count() == 0
+
+
+def test_the_parts_of_a_line_add_up_to_the_line(buy, in_order):
+    order = buy(mugs=3, prints=0)
+    OrderLine.objects.update(discount=1)  # 4469 for three
+
+    amounts = [refund(order=order, lines=[Units(sku="MUG", quantity=1)])[0].amount for _ in range(3)]
+
+    assert sorted(amounts) == [1489, 1490, 1490]
+
+
+def test_the_same_key_is_the_same_refund(buy, bank):
+    order, key = buy(), Key(scope="staff:1", key="k", request_hash="h")
+
+    first, again = refund(order=order, amount=700, key=key), refund(order=order, amount=700, key=key)
+
+    assert [one.pk for one in first] == [one.pk for one in again]
+    assert given_back(bank, order) == 700
+    with pytest.raises(KeyReused):
+        refund(order=order, amount=700, key=Key(scope="staff:1", key="k", request_hash="other"))
+
+
+@pytest.mark.parametrize("mode", ["drop_before", "drop_after", "500_after", "garbage", "409", "429"])
+def test_a_bank_that_does_not_answer_gives_back_once_in_the_end(buy, bank, mode, in_order):
+    order = buy()
+    bank.play("faults", path="refund", mode=mode, times=1)
+
+    [made] = refund(order=order, amount=900)
+    while Refund.objects.open().exists():
+        follow_up()
+
+    assert made.state in ("unknown", "done")
+    assert (Refund.objects.get().state, given_back(bank, order)) == ("done", 900)
+    assert in_order() == {}
+
+
+def test_a_refund_that_the_bank_refuses_can_be_asked_for_again(buy, bank, in_order):
+    order = buy()
+    [intent] = PaymentAttempt.objects.values_list("gateway_id", flat=True)
+    bank.play("dashboard/refund", intent=intent, amount=TOTAL)
+
+    [made] = refund(order=order, amount=900)
+
+    assert (made.state, PaymentAttempt.objects.get().refunded) == ("failed", 0)
+    assert Event.objects.filter(name="refund.failed").count() == 1
+
+
+def test_an_order_that_was_not_paid_has_nothing_to_give_back(buy):
+    order = buy(card="pm_bank_error_after_charge")
+
+    with pytest.raises(WrongStatus):
+        refund(order=order)
+
+
+def test_eight_at_once_never_give_back_more_than_was_taken(buy, bank, in_order):
+    order, start, made = buy(), threading.Barrier(8), []
+
+    def give_back():
+        start.wait()
+        try:
+            made.extend(refund(order=order, amount=2000))
+        except OverRefund:
+            pass
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=give_back) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert (len(made), given_back(bank, order)) == (2, 4000)
+    assert in_order() == {}
+
+
+def test_the_database_itself_refuses_to_give_back_too_much(buy):
+    buy()
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        PaymentAttempt.objects.update(refunded=F("captured") + 1)
+
+
+def test_what_was_decided_is_done_by_its_event_when_the_process_died(buy, bank, deliver_due, monkeypatch, in_order):
+    order = buy()
+    monkeypatch.setattr(refunds, "carry_out", lambda refund_id: None)
+    refund(order=order, amount=300)
+    monkeypatch.setattr("orders.handlers.seconds", lambda _: None)
+    assert given_back(bank, order) == 0
+
+    [pending] = Refund.objects.open()
+    repayment.carry_out(refund_id=pending.pk)
+
+    assert given_back(bank, order) == 300
+    assert in_order() == {}
