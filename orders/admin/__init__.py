@@ -1,5 +1,5 @@
 """What staff see of the shop."""
 
-from orders.admin import catalog, orders
+from orders.admin import catalog, orders, stock, terms, vouchers
 
-__all__ = ["catalog", "orders"]
+__all__ = ["catalog", "orders", "stock", "terms", "vouchers"]

@@ -1,48 +1,53 @@
-"""Products, which staff may rename, price and hide; and their stock, which only the shop's verbs move."""
+"""Products, which staff may rename, price and hide."""
 
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from django import forms
 from django.contrib import admin
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from moneyed import get_currency
-from unfold.admin import ModelAdmin
+from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
-from notifications.admin.readonly import ReadOnlyAdmin
-from notifications.admin.subjects import named
-from notifications.marks import badge
-from orders.models import Product, Stock
+from orders.admin.money import AmountField, CurrencyField, MoneyForm
+from orders.admin.stock import available
+from orders.models import Product, ProductPrice
 from orders.templatetags.shop import money
 
-MOVEMENTS_SHOWN = 100
-LOW = 5  # units: from here on the list warns
+LEAST = Decimal("0.001")  # more than nothing, in any currency
 
 
-class ProductForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Takes the price as people write it, 12.90, and keeps it as the shop does, 1290."""
-
-    amount = forms.DecimalField(
-        label="Price", min_value=Decimal("0.01"), decimal_places=2, widget=UnfoldAdminDecimalFieldWidget
-    )
+class ProductForm(MoneyForm):
+    amounts: ClassVar = {"amount": "price"}
+    amount = AmountField(label="Price", min_value=LEAST)
 
     class Meta:
         model = Product
-        fields: ClassVar = ("name", "description", "is_active")
+        fields: ClassVar = ("name", "description", "tax_class", "is_active")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.initial["amount"] = f"{self.instance.price_money.amount:.2f}"
         self.fields["amount"].help_text = f"In {self.instance.currency}. Orders already placed keep their price."
 
-    def save(self, commit: bool = True) -> Any:
-        self.instance.price = int(self.cleaned_data["amount"] * get_currency(self.instance.currency).sub_unit)
-        return super().save(commit)
+
+class ProductPriceForm(MoneyForm):
+    amounts: ClassVar = {"amount": "price"}
+    currency = CurrencyField()
+    amount = AmountField(label="Price", min_value=LEAST)
+
+    class Meta:
+        model = ProductPrice
+        fields: ClassVar = ("currency",)
+
+
+class PricesInline(TabularInline):
+    model = ProductPrice
+    form = ProductPriceForm
+    fields = ("currency", "amount")
+    extra = 0
+    verbose_name = "price in another currency"
+    verbose_name_plural = "prices in other currencies"
 
 
 @admin.register(Product)
@@ -54,8 +59,9 @@ class ProductAdmin(ModelAdmin):
     search_fields = ("sku", "name")
     ordering = ("name",)
     show_full_result_count = False
-    fields = ("name", "description", "amount", "is_active", "sku", "slug", "stock_hint")
+    fields = ("name", "description", "amount", "tax_class", "is_active", "sku", "slug", "stock_hint")
     readonly_fields = ("sku", "slug", "stock_hint")
+    inlines = (PricesInline,)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -69,47 +75,9 @@ class ProductAdmin(ModelAdmin):
 
     @display(description="available")
     def in_stock(self, row: Product) -> SafeString:
-        return _available(row.stock)
+        return available(row.stock)
 
     @display(description="stock")
     def stock_hint(self, row: Product) -> SafeString:
-        return format_html(
-            "{} on hand, {} promised to orders being paid. To count it anew: <code>manage.py stock set {} N</code>",
-            row.stock.on_hand,
-            row.stock.reserved,
-            row.sku,
-        )
-
-
-@admin.register(Stock)
-class StockAdmin(ReadOnlyAdmin):
-    list_display = ("product", "sku", "on_hand", "reserved", "free")
-    list_select_related = ("product",)
-    search_fields = ("product__sku", "product__name")
-    ordering = ("product__name",)
-    page_template = "orders/admin/stock.html"
-
-    def page_rows(self) -> QuerySet[Any]:
-        return super().page_rows().select_related("product")
-
-    def page(self, request: HttpRequest, row: Stock) -> dict[str, Any]:
-        movements = list(row.product.movements.select_related("order").order_by("-pk")[:MOVEMENTS_SHOWN])
-        return {
-            "title": row.product.name,
-            "original": "",  # its name is a number: the head says just “Stock”
-            "movements": movements,
-            "names": named(move.actor for move in movements),
-            "free": _available(row),
-        }
-
-    @display(description="SKU", ordering="product__sku")
-    def sku(self, row: Stock) -> str:
-        return row.product.sku
-
-    @display(description="available")
-    def free(self, row: Stock) -> SafeString:
-        return _available(row)
-
-
-def _available(stock: Stock) -> SafeString:
-    return badge(str(stock.available), "bad" if not stock.available else "warn" if stock.available <= LOW else "good")
+        words = "{} on hand, {} promised to orders being paid."
+        return format_html(words, row.stock.on_hand, row.stock.reserved)
