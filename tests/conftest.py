@@ -45,9 +45,9 @@ class Bank:
         return [entry for entry in entries if wanted.items() <= entry.items()]
 
 
-    def play(self, path, **asked):
+    def play(self, act, /, **asked):
         """What only a stand-in can do: fail on request, or act as a person at the gateway would."""
-        request = urllib.request.Request(f"{self.url}/test/{path}", json.dumps(asked).encode(), method="POST")
+        request = urllib.request.Request(f"{self.url}/test/{act}", json.dumps(asked).encode(), method="POST")
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.loads(answer.read())
 
