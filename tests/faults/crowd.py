@@ -32,12 +32,16 @@ class Client:
 
     def ask(self, method, path, body=None, *, key=None):
         """One request and its answer, of any status. Raises one of BROKEN when there is none."""
+        headers = {"Idempotency-Key": key} if key else {}
+        return self.send(path, None if body is None else json.dumps(body), headers, method=method)
+
+    def send(self, path, body, headers, *, method="POST"):
+        """The same with a body as it stands."""
         if self._connection is None or hung_up(self._connection):
             self.close()
             self._connection = http.client.HTTPConnection(self._address, timeout=PATIENCE)
-        sent = self._headers | ({"Idempotency-Key": key} if key else {})
         try:
-            self._connection.request(method, path, None if body is None else json.dumps(body), sent)
+            self._connection.request(method, path, body, self._headers | headers)
             answer = self._connection.getresponse()
             return Answer(answer.status, answer.headers, answer.read())
         except (*BROKEN, TimeoutError):
