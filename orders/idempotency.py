@@ -120,16 +120,18 @@ def claim(*, key: Key, order: Order | None = None, made: str = "") -> None:
     )
 
 
-def remember(*, key: Key, status: int, body: Any, order: Order | None) -> tuple[int, Any]:
+def remember(*, key: Key, status: int, body: Any, order: Order | None, made: str = "") -> tuple[int, Any]:
     """Keep the final answer of this key, unless one is kept already. Returns the answer that is kept.
 
-    Only final answers belong here: paid, declined, or (with no `order`) sold out; never "try again" or
-    "not known yet". Raises KeyInProgress when meanwhile the key leads to another order than the answer tells of.
+    Only final answers belong here: paid, declined, done, or (with no `order`, and nothing `made`) refused; never
+    "try again" or "not known yet". Raises KeyInProgress when meanwhile the key leads to something else than the
+    answer tells of.
     """
     with transaction.atomic(durable=True):
         mine = IdempotencyKey.objects.filter(scope=key.scope, key=key.key)
-        if not mine.filter(status_code=None, order=order).update(status_code=status, body=body):
-            IdempotencyKey.objects.bulk_create([_answered(key, status, body, order)], ignore_conflicts=True)
+        if mine.filter(status_code=None, order=order, made=made).update(status_code=status, body=body):
+            return status, body
+        IdempotencyKey.objects.bulk_create([_answered(key, status, body, order)], ignore_conflicts=True)
         kept = mine.get()
     if kept.status_code is None:
         raise KeyInProgress

@@ -8,13 +8,14 @@ from typing import Any, Final
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from notifications.api.reading import EmailLine, Line, Whole
+from notifications.api.reading import EmailLine, Flag, Line, Whole
 from orders.checkout import Key
 from orders.forms import countries
 from orders.models import Order
 from orders.pricing import MOST_LINES, MOST_OF_ONE
 
 KEY_HEADER: Final = "Idempotency-Key"
+MOST_MONEY: Final = 2**31 - 1  # what a column of the database holds
 _KEY: Final = re.compile(r"[\x20-\x7e]{1,64}")
 
 
@@ -64,6 +65,52 @@ class NewOrderSerializer(serializers.Serializer[Any]):
         return name
 
 
+class UnitsAskedSerializer(serializers.Serializer[Any]):
+    sku = Line(max_length=40)
+    quantity = Whole(min_value=1, max_value=MOST_OF_ONE)
+
+
+class ManyUnits(serializers.ListSerializer[Any]):
+    """Units of an order's lines, each line once."""
+
+    def validate(self, attrs: Any) -> Any:
+        named = [units["sku"] for units in attrs]
+        twice = [sku for n, sku in enumerate(named) if sku in named[:n]]
+        if twice:
+            raise serializers.ValidationError(f"{twice[0]} is named twice.")
+        return attrs
+
+
+def _units(**options: Any) -> ManyUnits:
+    return ManyUnits(child=UnitsAskedSerializer(), allow_empty=False, max_length=MOST_LINES, **options)
+
+
+class CancelAskedSerializer(serializers.Serializer[Any]):
+    reason = Line(max_length=200, required=False, default="", allow_blank=True)
+
+
+class RefundAskedSerializer(serializers.Serializer[Any]):
+    """Without `amount` and `lines`: all that is left."""
+
+    amount = Whole(min_value=1, max_value=MOST_MONEY, required=False, help_text="In minor units: 1290 is 12.90.")
+    lines = _units(required=False, help_text="Gives back what these units cost. Those that have not left stay here.")
+    reason = Line(max_length=200)
+    restock = Flag(required=False, default=False, help_text="Whether units that have not left are for sale again.")
+
+
+class ShipmentAskedSerializer(serializers.Serializer[Any]):
+    lines = _units(required=False, help_text="All that has not left yet, when left out.")
+    carrier = Line(max_length=60)
+    tracking = Line(max_length=100, required=False, default="", allow_blank=True)
+
+
+class ReturnAskedSerializer(serializers.Serializer[Any]):
+    lines = _units()
+    restock = Flag(help_text="Whether they can be sold again.")
+    refund = Flag(help_text="Whether the buyer gets back what they cost.")
+    reason = Line(max_length=200, required=False, default="", allow_blank=True)
+
+
 class OrderFilter(serializers.Serializer[Any]):
     status = serializers.ChoiceField(choices=Order.Status.choices, required=False)
     email = EmailLine(max_length=254, required=False)
@@ -84,6 +131,15 @@ def order_asked(request: Request) -> tuple[dict[str, Any], Key]:
     return asked.validated_data, Key(
         scope=f"user:{request.user.pk}", key=name, request_hash=_fingerprint(asked.validated_data)
     )
+
+
+def decision_asked(request: Request, form: type[serializers.Serializer[Any]]) -> tuple[dict[str, Any], Key]:
+    """What is to be done to the order of this address, checked, and its idempotency key. Raises ValidationError."""
+    name = _key_name(request)
+    asked = form(data=request.data)
+    asked.is_valid(raise_exception=True)
+    whole = {"path": request.path, "asked": asked.validated_data}
+    return asked.validated_data, Key(scope=f"user:{request.user.pk}", key=name, request_hash=_fingerprint(whole))
 
 
 def _key_name(request: Request) -> str:

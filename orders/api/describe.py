@@ -10,9 +10,10 @@ from orders.api.shapes import OrderSerializer, ProductSerializer, TimelineSerial
 
 SKU: Final = OpenApiParameter("sku", str, OpenApiParameter.PATH)
 NUMBER: Final = OpenApiParameter("number", str, OpenApiParameter.PATH)
+KEY_SHAPE: Final = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": r"^[\x21-\x7e]+$"}
 IDEMPOTENCY_KEY: Final = OpenApiParameter(
     KEY_HEADER,
-    {"type": "string", "minLength": 1, "maxLength": 64, "pattern": r"^[\x21-\x7e]+$"},
+    KEY_SHAPE,
     OpenApiParameter.HEADER,
     required=True,
     description="Your name for this order, the same however often you send it: it is placed and charged once.",
@@ -52,7 +53,7 @@ _ASKED: Final = {
 }
 
 
-def _problem(status: int, title: str, detail: str, code: str, **members: Any) -> OpenApiExample:
+def problem_example(status: int, title: str, detail: str, code: str, **members: Any) -> OpenApiExample:
     body = {
         "type": f"/api/docs/#problem-{code}",
         "title": title,
@@ -134,21 +135,23 @@ PLACE_ORDER: Final[dict[str, Any]] = {
     "examples": [
         _order_with("A card that works"),
         _order_with("A card that is declined", payment_method="pm_card_chargeDeclinedInsufficientFunds"),
-        _problem(
+        problem_example(
             402,
             "Payment Required",
             "Your card has insufficient funds.",
             "insufficient_funds",
             order="WB-7K2M9QXA",
         ),
-        _problem(
+        problem_example(
             409,
             "Conflict",
             "Not enough left of LAST-ONE. Nothing was charged.",
             "out_of_stock",
             lines=[{"sku": "LAST-ONE", "wanted": 2, "available": 1}],
         ),
-        _problem(409, "Conflict", "The first request with this key is still at work.", "in_progress"),
-        _problem(422, "Unprocessable Content", "This Idempotency-Key came before, with another request.", "key_reused"),
+        problem_example(409, "Conflict", "The first request with this key is still at work.", "in_progress"),
+        problem_example(
+            422, "Unprocessable Content", "This Idempotency-Key came before, with another request.", "key_reused"
+        ),
     ],
 }

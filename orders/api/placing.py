@@ -5,8 +5,9 @@ from typing import Any, Final
 
 from rest_framework.response import Response
 
-from notifications.api.problems import MEDIA_TYPE, problem, problem_body
+from notifications.api.problems import problem, problem_body
 from orders.api.reach import for_answers
+from orders.api.replies import ASK_AGAIN, REPLAYED, answer, in_progress, key_reused
 from orders.api.shapes import order_bodies
 from orders.checkout import (
     AlreadyAnswered,
@@ -23,12 +24,18 @@ from orders.checkout import (
 )
 from orders.guesses import MOST, TooManyGuesses, slowed_down
 from orders.idempotency import remember
-from orders.models import Order
+from orders.models import Order, PaymentAttempt
 
-ASK_AGAIN: Final = {"Retry-After": "2"}
-REPLAYED: Final = {"Idempotent-Replayed": "true"}
-NOT_KNOWN_YET: Final = ("pending", "checking", "requires_action")
-UNPAID: Final = ("declined", "expired")
+S = Order.Status
+CALLED_OFF: Final = {
+    S.DECLINED: ("card_declined", "The payment was declined. Nothing was charged."),
+    S.EXPIRED: ("expired", "The payment was not finished in time, so it was called off. Nothing was charged."),
+    S.CANCELLED: ("cancelled", "The order was cancelled before it was paid. Nothing was charged."),
+    S.REFUNDED: ("came_late", "The money came after the order had ended; it was given back."),
+}
+RELEASED: Final = ("released", "The bank let go of the money that it held for this order. Nothing was charged.")
+TAKEN_BACK: Final = ("cancelled", "The order was cancelled. What was taken for it is given back.")
+MISMATCH: Final = ("amount_mismatch", "The bank took another amount than agreed; it was given back.")
 
 
 def place(asked: dict[str, Any], *, user_id: int | None, key: Key) -> Response:
@@ -45,11 +52,11 @@ def place(asked: dict[str, Any], *, user_id: int | None, key: Key) -> Response:
     except Declined as refusal:
         return _by_state(refusal.order, key)
     except KeyReused:
-        return problem(422, "This Idempotency-Key came before, with another request.", code="key_reused")
+        return key_reused()
     except KeyInProgress as busy:
-        return _in_progress(busy)
+        return in_progress(busy)
     except AlreadyAnswered as past:
-        return _answer(past.status, past.body, headers=REPLAYED)
+        return answer(past.status, past.body, headers=REPLAYED)
     except AlreadyPlaced as past:
         return _by_state(past.order, key, headers=REPLAYED)
 
@@ -70,18 +77,40 @@ def _place(asked: dict[str, Any], user_id: int | None, key: Key) -> Order:
 def _by_state(placed: Order, key: Key, *, headers: dict[str, str] | None = None) -> Response:
     """201, 202 or 402, as the order is now: its outcome may have come since it was placed."""
     order = for_answers().get(pk=placed.pk)
+    if order.status in CALLED_OFF and not _was_sold(order):
+        return answer(*remember(key=key, status=402, body=_called_off(order), order=order), headers=headers)
     [body] = order_bodies([order])
-    if order.payment_status in NOT_KNOWN_YET:
-        return _answer(202, body, headers=ASK_AGAIN | (headers or {}))
-    if order.payment_status in UNPAID:
-        return _answer(*remember(key=key, status=402, body=_declined(order), order=order), headers=headers)
-    return _answer(*remember(key=key, status=201, body=body, order=order), headers=headers)
+    if _is_open(order):
+        return answer(202, body, headers=ASK_AGAIN | (headers or {}))
+    return answer(*remember(key=key, status=201, body=body, order=order), headers=headers)
 
 
-def _declined(order: Order) -> dict[str, Any]:
+def _is_open(order: Order) -> bool:
+    """The bank has not told the outcome, or has taken what it should not have, and that is on its way back."""
+    return order.status == S.PLACED or (order.status == S.REFUND_DUE and order.paid_at is None)
+
+
+def _was_sold(order: Order) -> bool:
+    """It was paid and confirmed, and given back later: for whoever placed it, that is an order."""
+    return order.status == S.REFUNDED and order.paid_at is not None
+
+
+def _called_off(order: Order) -> dict[str, Any]:
     attempt = order.last_attempt
-    detail = (attempt and attempt.message) or "The payment was declined. Nothing was charged."
-    return problem_body(402, detail, code=(attempt and attempt.code) or "card_declined", order=order.number)
+    code, detail = _why_not(order, attempt)
+    if order.status == S.DECLINED and attempt is not None:
+        code, detail = attempt.code or code, attempt.message or detail
+    return problem_body(402, detail, code=code, order=order.number)
+
+
+def _why_not(order: Order, attempt: PaymentAttempt | None) -> tuple[str, str]:
+    if attempt is not None and attempt.state == attempt.State.MISMATCH:
+        return MISMATCH
+    if order.status == S.EXPIRED and order.paid_at is not None:
+        return RELEASED
+    if order.status == S.CANCELLED and attempt is not None and attempt.captured:
+        return TAKEN_BACK
+    return CALLED_OFF[S(order.status)]
 
 
 def _sold_out(refusal: OutOfStock, key: Key) -> Response:
@@ -89,16 +118,6 @@ def _sold_out(refusal: OutOfStock, key: Key) -> Response:
     names = ", ".join(line["sku"] for line in lines)
     body = problem_body(409, f"Not enough left of {names}. Nothing was charged.", code="out_of_stock", lines=lines)
     try:
-        return _answer(*remember(key=key, status=409, body=body, order=None))
+        return answer(*remember(key=key, status=409, body=body, order=None))
     except KeyInProgress as busy:
-        return _in_progress(busy)
-
-
-def _in_progress(busy: KeyInProgress) -> Response:
-    wait = {"Retry-After": str(busy.retry_after)}
-    return problem(409, "The first request with this key is still at work.", code="in_progress", headers=wait)
-
-
-def _answer(status: int, body: Any, *, headers: dict[str, str] | None = None) -> Response:
-    refused = status >= 400
-    return Response(body, status=status, headers=headers, content_type=MEDIA_TYPE if refused else None)
+        return in_progress(busy)

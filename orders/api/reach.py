@@ -1,11 +1,28 @@
-"""Which rows an API key may see, fetched so that any number of them costs the same few queries."""
+"""What an API key may see and do; rows fetched so that any number of them costs the same few queries."""
+
+from typing import Any
 
 from django.db.models import Prefetch
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.request import Request
 
 from accounts.models import User
+from notifications.api.scopes import HasScope, IsStaffWithScope
 from orders.models import Order, OrderLine, Product
 from orders.models.catalog import ProductQuerySet
 from orders.models.order import OrderQuerySet
+
+
+class StaffDecide(HasScope):
+    """As HasScope, and only keys of staff may change anything."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        if request.method in SAFE_METHODS:
+            return super().has_permission(request, view)
+        decide = IsStaffWithScope()
+        allowed = decide.has_permission(request, view)
+        self.message = getattr(decide, "message", "")
+        return allowed
 
 
 def for_answers() -> OrderQuerySet:

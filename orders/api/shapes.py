@@ -10,31 +10,29 @@ from rest_framework import serializers
 
 from notifications.models import Delivery
 from orders import links
+from orders.api.amounts import MoneyOf
+from orders.api.parts import (
+    InvoiceSerializer,
+    RefundSerializer,
+    ShipmentSerializer,
+    invoices_of,
+    refunds_of,
+    shipments_of,
+)
 from orders.models import Order, Product
 from orders.timeline import side_effects_of
 
-PAYMENT_STATUSES = ["pending", "checking", "requires_action", "paid", "declined", "expired"]
-
-
-class MoneySerializer(serializers.Serializer[Any]):
-    amount = serializers.IntegerField(min_value=0, help_text="In minor units: 1290 is 12.90.")
-    currency = serializers.CharField(min_length=3, max_length=3)
-
-
-@extend_schema_field(MoneySerializer)
-class MoneyOf(serializers.Field[Any, Any, dict[str, Any], Any]):
-    """An amount of a row, with the row's currency."""
-
-    def __init__(self, column: str, **options: Any) -> None:
-        super().__init__(source="*", read_only=True, **options)
-        self._column = column
-
-    def to_representation(self, row: Any) -> dict[str, Any]:
-        return {"amount": getattr(row, self._column), "currency": self._currency(row)}
-
-    def _currency(self, row: Any) -> str:
-        currency: str = row.currency if hasattr(row, "currency") else row.order.currency
-        return currency
+PAYMENT_STATUSES = [
+    "pending",
+    "checking",
+    "requires_action",
+    "authorized",
+    "paid",
+    "partly_refunded",
+    "refunded",
+    "declined",
+    "expired",
+]
 
 
 class ProductSerializer(serializers.Serializer[Any]):
@@ -58,6 +56,10 @@ class LineSerializer(serializers.Serializer[Any]):
     discount = MoneyOf("discount", help_text="This line's part of the order's discount; not yet taken off its total.")
     tax = MoneyOf("tax", help_text="Of what is left: on top, or contained, as the order says.")
     tax_rate = serializers.IntegerField(min_value=0, help_text="In hundredths of a per cent: 2100 is 21 %.")
+    shipped = serializers.IntegerField(min_value=0, help_text="Units that have left.")
+    cancelled = serializers.IntegerField(min_value=0, help_text="Units taken out before they left.")
+    returned = serializers.IntegerField(min_value=0, help_text="Units that left and came back.")
+    refunded = serializers.IntegerField(min_value=0, help_text="Units whose price was given back, or is about to be.")
 
 
 class SideEffectSerializer(serializers.Serializer[Any]):
@@ -84,6 +86,7 @@ class NextActionSerializer(serializers.Serializer[Any]):
 
 class OrderSerializer(serializers.Serializer[Any]):
     number = serializers.CharField()
+    serial = serializers.IntegerField(allow_null=True, help_text="Counts confirmed orders, without gaps.")
     status = serializers.ChoiceField(choices=Order.Status.choices)
     payment_status = serializers.ChoiceField(choices=PAYMENT_STATUSES)
     next_action = serializers.SerializerMethodField(help_text="What the buyer must do; null when there is nothing.")
@@ -101,6 +104,9 @@ class OrderSerializer(serializers.Serializer[Any]):
     created_at = serializers.DateTimeField(source="placed_at")
     paid_at = serializers.DateTimeField(allow_null=True)
     correlation_id = serializers.CharField()
+    refunds = serializers.SerializerMethodField()
+    shipments = serializers.SerializerMethodField()
+    invoices = serializers.SerializerMethodField(help_text="The invoice, and a credit note for what was given back.")
     links = serializers.SerializerMethodField()
     side_effects = serializers.SerializerMethodField()
 
@@ -110,6 +116,18 @@ class OrderSerializer(serializers.Serializer[Any]):
         if attempt is None or attempt.state != attempt.State.REQUIRES_ACTION or not attempt.action_url:
             return None
         return {"type": "redirect", "url": attempt.action_url}
+
+    @extend_schema_field(RefundSerializer(many=True))
+    def get_refunds(self, order: Order) -> Any:
+        return RefundSerializer(self.context["refunds"].get(order.pk, []), many=True).data
+
+    @extend_schema_field(ShipmentSerializer(many=True))
+    def get_shipments(self, order: Order) -> Any:
+        return ShipmentSerializer(self.context["shipments"].get(order.pk, []), many=True).data
+
+    @extend_schema_field(InvoiceSerializer(many=True))
+    def get_invoices(self, order: Order) -> Any:
+        return InvoiceSerializer(self.context["invoices"].get(order.pk, []), many=True).data
 
     @extend_schema_field(LinksSerializer)
     def get_links(self, order: Order) -> dict[str, str]:
@@ -147,9 +165,32 @@ class ShortageSerializer(serializers.Serializer[Any]):
     available = serializers.IntegerField(min_value=0)
 
 
+class GivenBackSerializer(serializers.Serializer[Any]):
+    refunds = RefundSerializer(many=True, help_text="One for each payment that the money came from.")
+    order = OrderSerializer()
+
+
+class SentSerializer(serializers.Serializer[Any]):
+    shipment = ShipmentSerializer()
+    order = OrderSerializer()
+
+
+class RefundsSerializer(serializers.Serializer[Any]):
+    results = RefundSerializer(many=True)
+
+
+class ShipmentsSerializer(serializers.Serializer[Any]):
+    results = ShipmentSerializer(many=True)
+
+
 def order_bodies(orders: Sequence[Order]) -> list[dict[str, Any]]:
-    """The orders as plain JSON values: four queries however many there are."""
-    context = {"side_effects": side_effects_of(orders)}
+    """The orders as plain JSON values, in the same few queries however many there are."""
+    context = {
+        "side_effects": side_effects_of(orders),
+        "refunds": refunds_of(orders),
+        "shipments": shipments_of(orders),
+        "invoices": invoices_of(orders),
+    }
     return [dict(body) for body in OrderSerializer(orders, many=True, context=context).data]
 
 
