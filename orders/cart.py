@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.contrib.sessions.backends.base import SessionBase
+from django.db.models import Q
 
-from orders.models import Product
+from orders.models import Order, Product
 from orders.offers import sold_in
 from orders.pricing import MOST_OF_ONE, Item
 
@@ -16,6 +17,8 @@ _CART: Final = "cart"
 _TOKEN: Final = "cart_token"  # noqa: S105
 _VOUCHER: Final = "voucher"
 _COUNTRY: Final = "country"
+_PAYING: Final = "paying"
+_MOST_PAYING: Final = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,3 +144,26 @@ def country(session: SessionBase) -> str:
 def send_to(session: SessionBase, code: str) -> None:
     if code != country(session):
         session[_COUNTRY] = code
+
+
+# -- what is being paid -----------------------------------------------------------------------
+
+
+def remember_payment(session: SessionBase, order: Order) -> None:
+    """This visitor has begun to pay for the order, and will come back from the bank's page without its signed link."""
+    numbers = [number for number in session.get(_PAYING, []) if number != order.number]
+    session[_PAYING] = [*numbers, order.number][-_MOST_PAYING:]
+
+
+def is_paying(session: SessionBase, number: str) -> bool:
+    return number in session.get(_PAYING, [])
+
+
+def being_paid(session: SessionBase) -> Order | None:
+    """The newest order of this visitor that waits for its payment; its things are held."""
+    numbers, cart_token = session.get(_PAYING, []), session.get(_TOKEN)
+    if not (numbers or cart_token):
+        return None
+    mine = Q(number__in=numbers) | Q(cart_token=cart_token, cart_token__isnull=False)
+    waiting = Order.objects.filter(mine, status=Order.Status.PLACED, cancel_wanted_at=None)
+    return waiting.order_by("placed_at").prefetch_related("attempts", "holds").last()

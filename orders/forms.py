@@ -40,8 +40,23 @@ STRIPE_CARDS: Final = (
         name=_("Not enough money"),
         words=_("The bank says no, and why."),
     ),
+    TrialCard(
+        payment_method="pm_card_authenticationRequired",
+        name=_("3-D Secure"),
+        words=_("The bank asks you on its own page. Say yes there, or no, or just leave it."),
+    ),
 )
 BANK_CARDS: Final = (
+    TrialCard(
+        payment_method="pm_bank_late_success",
+        name=_("Pays late"),
+        words=_("The bank takes the money when nobody waits any more. The shop sends the things, or gives it back."),
+    ),
+    TrialCard(
+        payment_method="pm_bank_wrong_amount",
+        name=_("Wrong amount"),
+        words=_("The bank takes more than was asked. Nothing is sold, and all of it goes back."),
+    ),
     TrialCard(payment_method="pm_bank_slow", name=_("Slow bank"), words=_("The bank says yes, after three seconds.")),
     TrialCard(
         payment_method="pm_bank_timeout_before_charge",

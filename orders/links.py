@@ -34,3 +34,10 @@ def may_see(order: Order, *, user: AbstractBaseUser | AnonymousUser, key: str) -
     if key_opens(key, number=order.number):
         return True
     return bool(getattr(user, "is_staff", False)) or (order.user_id is not None and order.user_id == user.pk)
+
+
+def may_cancel(order: Order, *, user: AbstractBaseUser | AnonymousUser, key: str) -> bool:
+    """Whether this visitor may decide as the buyer. Staff may only look here: they have buttons, and permissions."""
+    if key_opens(key, number=order.number):
+        return True
+    return order.user_id is not None and order.user_id == user.pk

@@ -119,8 +119,9 @@ class Order(models.Model):
 
     @property
     def last_attempt(self) -> "PaymentAttempt | None":
-        """The newest payment attempt; reads prefetched attempts when there are any."""
-        return max(self.attempts.all(), key=lambda attempt: attempt.started_at, default=None)
+        """The newest attempt to pay for the order itself, not for a later change of it; reads prefetched attempts."""
+        of_the_order = (attempt for attempt in self.attempts.all() if attempt.purpose == attempt.Purpose.ORDER)
+        return max(of_the_order, key=lambda attempt: attempt.started_at, default=None)
 
     @property
     def payment_status(self) -> str:

@@ -123,6 +123,12 @@ def _buy(request: HttpRequest, basket: carts.Cart, form: CheckoutForm, key: Key)
     except AlreadyPlaced as found:
         return _bought_before(request, found.order)
     _take_out(request, placed)
+    return _to_order(request, placed)
+
+
+def _to_order(request: HttpRequest, placed: Order) -> HttpResponse:
+    if placed.paid_at is None:
+        carts.remember_payment(request.session, placed)
     return SeeOther(links.guest_path(placed))
 
 
@@ -133,7 +139,7 @@ def _bought_before(request: HttpRequest, placed: Order) -> HttpResponse:
         if carts.count(request.session):
             words = _("Order %(number)s was placed before. What is not in it is still in your cart.")
             messages.info(request, words % {"number": placed.number})
-    return SeeOther(links.guest_path(placed))
+    return _to_order(request, placed)
 
 
 def _take_out(request: HttpRequest, placed: Order) -> None:

@@ -8,16 +8,15 @@ from typing import Any, Final
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.urls import reverse
-from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from notifications.models import Delivery
-from orders import links
-from orders.models import Order
+from orders import cart, links
+from orders.models import Order, Refund
+from orders.standing import Standing, standing
 from orders.timeline import SideEffect, progress, side_effects
-from orders.views.http import whole_number
+from orders.views.http import SeeOther, beside, whole_number
 
 STOP_POLLING: Final = 286  # htmx's own number for it
 ENDED: Final = {Delivery.State.DONE, Delivery.State.DEAD, Delivery.State.CANCELLED}
@@ -28,6 +27,9 @@ BRISK_FOR: Final = 30  # seconds; what takes longer waits for somebody else's ma
 @never_cache
 @require_GET
 def order(request: HttpRequest, number: str) -> HttpResponse:
+    if "key" not in request.GET and cart.is_paying(request.session, number):
+        # Back from the bank, which was told the bare address only: the signed link opens the page, and its parts.
+        return SeeOther(links.guest_path(get_object_or_404(Order, number=number)))
     found = _visible_order(request, number)
     facts = _live(request, found, since=int(time.time()), now=int(time.time()))
     return render(request, "orders/order.html", facts)
@@ -54,7 +56,13 @@ def receipt(request: HttpRequest, number: str) -> HttpResponse:
     return render(
         request,
         "orders/receipt.html",
-        {"order": found, "lines": found.lines.order_by("pk"), "order_url": _beside(request, "order", number)},
+        {
+            "order": found,
+            "lines": found.lines.order_by("pk"),
+            "papers": found.invoices.order_by("pk"),
+            "given_back": found.refunds.filter(state=Refund.State.DONE).order_by("finished_at"),
+            "order_url": beside(request, "order", number),
+        },
     )
 
 
@@ -67,35 +75,35 @@ def _visible_order(request: HttpRequest, number: str) -> Order:
 
 
 def _live(request: HttpRequest, found: Order, *, since: int, now: int) -> dict[str, Any]:
-    steps, effects = progress(found), side_effects(found)
+    steps, effects, stands = progress(found), side_effects(found), standing(found)
     every = BRISK if now - since < BRISK_FOR else CALM
-    state = [found.status, found.payment_status, every]
+    state: list[Any] = [found.status, stands.payment, stands.news, stands.coming_back, stands.given_back, every]
+    state += [parcel.pk for parcel in stands.parcels]
     state += [(step.name, step.state) for step in steps]
     state += [(effect.handler, effect.state, effect.attempts, str(effect.next_attempt_at)) for effect in effects]
     seen = hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
     return {
         "order": found,
         "lines": found.lines.order_by("pk"),  # read by the whole page alone
+        "stands": stands,
         "steps": steps,
         "effects": [effect for effect in effects if effect.words],
-        "settled": _is_settled(found, effects),
+        "settled": _is_settled(found, stands, effects),
         "seen": seen,
         "every": every,
-        "receipt_url": _beside(request, "receipt", found.number),
-        "progress_url": _beside(request, "order_progress", found.number, since=since, seen=seen),
+        "cancel_url": beside(request, "cancel", found.number) if _may_cancel(request, found, stands) else "",
+        "receipt_url": beside(request, "receipt", found.number),
+        "progress_url": beside(request, "order_progress", found.number, since=since, seen=seen),
     }
 
 
-def _is_settled(found: Order, effects: Sequence[SideEffect]) -> bool:
+def _may_cancel(request: HttpRequest, found: Order, stands: Standing) -> bool:
+    return stands.can_cancel and links.may_cancel(found, user=request.user, key=request.GET.get("key", ""))
+
+
+def _is_settled(found: Order, stands: Standing, effects: Sequence[SideEffect]) -> bool:
     """Nothing that a buyer waits for will move any more by itself."""
-    if found.payment_status in {"pending", "checking", "requires_action"}:
+    if found.status == Order.Status.PLACED or stands.approve_url:
         return False
     # What order.placed set off only watches over the payment, and that is known now.
     return all(effect.state in ENDED for effect in effects if effect.event != "order.placed")
-
-
-def _beside(request: HttpRequest, name: str, number: str, **more: Any) -> str:
-    """Another page of the same order. A guest's key goes along."""
-    asked = ({"key": request.GET["key"]} if "key" in request.GET else {}) | more
-    path = reverse(f"orders:{name}", args=[number])
-    return f"{path}?{urlencode(asked)}" if asked else path

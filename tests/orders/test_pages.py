@@ -437,7 +437,7 @@ def test_the_signed_link_opens_this_order_and_no_other(client, bank):
     order = an_order(client)
     key = links.guest_path(order).partition("=")[2]
     other = Order.objects.get(pk=order.pk)
-    other.pk, other.number, other.cart_token = None, "WB-00000000", None
+    other.pk, other.number, other.cart_token, other.serial = None, "WB-00000000", None, 2
     other.save()
 
     assert client.get(links.guest_path(order)).status_code == 200
