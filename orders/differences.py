@@ -30,7 +30,7 @@ def note(
         },
     )
     if new:
-        publish(DifferenceFound(difference_id=found.pk, kind=kind), about=found.order or found)
+        publish(DifferenceFound(difference_id=found.pk, kind=kind.value), about=found.order or found)
     else:
         Difference.objects.filter(pk=found.pk).update(seen_at=timezone.now(), detail=detail[:300])
     return found

@@ -82,7 +82,7 @@ def _apply(kept: GatewayEvent, told: Told) -> None:
             gateway_id=told.gateway_id or "",
             detail=f"{told.type} about {told.reference or told.gateway_id or 'nothing we know'}",
         )
-        log.error("gateway_event_unmatched", event=kept.external_id, type=kept.type, reference=kept.reference)
+        log.error("gateway_event_unmatched", id=kept.external_id, type=kept.type, reference=kept.reference)
     else:
         differences.over(kind=Difference.Kind.UNMATCHED_EVENT, reference=kept.external_id, by="its payment appeared")
         with correlation.bound(correlation_id=attempt.order.correlation_id, actor="gateway"):

@@ -139,12 +139,14 @@ def _refunds_there(back: Sequence[ListedRefund]) -> Iterator[Disagreement]:
     for one in back:
         mine, attempt = known.get(one.gateway_id), attempts.get(one.intent_id)
         settled = mine is not None and mine.state == Refund.State.DONE
-        if one.status is not RefundStatus.DONE or settled or one.created > timezone.now() - YOUNG:
+        if attempt is None or settled or one.status is not RefundStatus.DONE:
+            continue  # of a payment that is not ours, or as we have it
+        if one.created > timezone.now() - YOUNG:
             continue
         yield Disagreement(
             kind=Kind.STRAY_REFUND,
             reference=one.gateway_id,
-            order=attempt.order if attempt else None,
+            order=attempt.order,
             gateway_id=one.intent_id,
             amount=one.amount,
             currency=one.currency,

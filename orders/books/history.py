@@ -101,6 +101,8 @@ def open_ones_are_asked_about(_: Ledger) -> Iterator[str]:
     for attempt in recovery.forgotten():
         if attempt.started_at < timezone.now() - SWEPT_WITHIN:
             yield f"{attempt.order}: payment {attempt.state} since {attempt.started_at:%H:%M:%S}, and nobody asks"
+    ended = Order.objects.filter(status=S.PLACED).exclude(attempts__state__in=PaymentAttempt.OPEN)
+    yield from (f"{order}: placed, and its payment has ended" for order in ended)
     for refund in repayment.forgotten_refunds():
         if refund.created_at < timezone.now() - SWEPT_WITHIN:
             yield f"{refund.order}: refund {refund.state} since {refund.created_at:%H:%M:%S}, and nobody asks"

@@ -1,11 +1,14 @@
 """A small shop for the tests of its verbs."""
 
+from datetime import timedelta
+
 import pytest
 from django.utils import timezone
 
-from orders import recovery, repayment
+from orders import recovery, repayment, settlement
 from orders.books import invariants
 from orders.checkout import Buyer, Item, place_order
+from orders.gateways import stripe
 from orders.inventory import set_on_hand
 from orders.models import Order, PaymentAttempt, Product, Refund, Stock
 
@@ -43,6 +46,17 @@ def in_order(bank, settings, tmp_path):
         return {checked.id: list(checked.examples) for checked in invariants() if checked.violations}
 
     return wrong
+
+
+@pytest.fixture
+def own_bank(bank, monkeypatch):
+    """The bank serves all tests: what others charged there is not ours to compare."""
+    monkeypatch.setattr(settlement, "YOUNG", timedelta(seconds=-5))
+    there = {charge.gateway_id for charge in stripe.charges_since(timezone.now() - timedelta(hours=1))}
+    back = {one.gateway_id for one in stripe.refunds_since(timezone.now() - timedelta(hours=1))}
+    charges, refunds = stripe.charges_since, stripe.refunds_since
+    monkeypatch.setattr(stripe, "charges_since", lambda since: [c for c in charges(since) if c.gateway_id not in there])
+    monkeypatch.setattr(stripe, "refunds_since", lambda since: [r for r in refunds(since) if r.gateway_id not in back])
 
 
 def left(sku):
