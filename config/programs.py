@@ -60,7 +60,8 @@ def bank(*, port: int, folder: Path, shop: str) -> Program:
     """The stand-in for the payment service, which tells `shop` of what happens there."""
     argv = [sys.executable, "-m", "orders.gateways.bank", "--port", str(port), "--ledger", str(folder / "bank.jsonl")]
     for secret in webhook_secrets(folder)[:1]:
-        argv += ["--webhook-url", f"{shop}/webhooks/stripe/", "--webhook-secret", secret]
+        # With "=": a secret may begin with a dash.
+        argv += [f"--webhook-url={shop}/webhooks/stripe/", f"--webhook-secret={secret}"]
     return Program(name="bank", argv=argv, serves=True)
 
 
