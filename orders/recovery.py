@@ -1,10 +1,12 @@
 """Finish what a crash or a silent bank has left: ask the gateway by key until it tells, then settle."""
 
+import threading
 from datetime import timedelta
 from uuid import UUID
 
 from django.utils import timezone
 
+from notifications.pipeline import doorbell
 from notifications.pipeline.events import subject_of
 from notifications.pipeline.models import Delivery
 from orders.gateways import stripe
@@ -20,6 +22,8 @@ PATIENCE = timedelta(minutes=2)
 TIME_TO_APPROVE = timedelta(minutes=15)
 BRIEFLY = 4.0  # seconds for one round of questions: no buyer waits for it, but other deliveries do
 LONGEST_WAIT = 60.0  # seconds between two questions
+WHILE_SILENT = 1.0  # seconds between two questions to a gateway that did not answer the last one
+A_WORD = 1.0  # seconds that a gateway which has been silent gets to say anything
 WHILE_WAITED_FOR = 2.0  # seconds between two questions while a buyer waits
 
 ASKERS = ("orders.ask_gateway", "orders.settle_unanswered_payment")  # their names as handlers
@@ -44,11 +48,44 @@ def ask_gateway(*, attempt_id: UUID) -> float | None:
     attempt = PaymentAttempt.objects.select_related("order").get(pk=attempt_id)
     if not _is_open(attempt):
         return None
+    if not _gateway_speaks(attempt):
+        return WHILE_SILENT
     with within(seconds=BRIEFLY):
         outcome = _truth(attempt)
+    _listen(outcome)
     settle(attempt_id=attempt_id, outcome=outcome)
     attempt = PaymentAttempt.objects.select_related("order").get(pk=attempt_id)
     return _next_question(attempt) if _is_open(attempt) else None
+
+
+# While the gateway is silent, one question at a time finds out when it is back: a hundred payments that each wait for
+# a time-out would keep every worker busy with nothing. Known to this process only; others find out for themselves.
+_silent = threading.Event()
+_finding_out = threading.Lock()
+
+
+def _gateway_speaks(attempt: PaymentAttempt) -> bool:
+    if not _silent.is_set():
+        return True
+    if not _finding_out.acquire(blocking=False):
+        return False
+    try:
+        with within(seconds=A_WORD):
+            _listen(stripe.find(charge_of(attempt), gateway_id=attempt.gateway_id))
+    finally:
+        _finding_out.release()
+    return not _silent.is_set()
+
+
+def _listen(outcome: Outcome) -> None:
+    """Remember whether the gateway answered. With its first word all who waited for it are asked about at once."""
+    no_answer = outcome.status is Status.UNKNOWN and outcome.code != ""
+    if no_answer:
+        _silent.set()
+    elif _silent.is_set():
+        _silent.clear()
+        Delivery.objects.filter(handler=ASKERS[0], state=Delivery.State.READY).update(available_at=timezone.now())
+        doorbell.ring()
 
 
 def _is_open(attempt: PaymentAttempt) -> bool:
