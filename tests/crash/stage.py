@@ -1,0 +1,214 @@
+"""A stage for crashes: a bank, a mailbox, a database, and actors who play the shop's processes and are killed.
+
+The bank and the mailbox are real processes that live as long as the stage; they are the witnesses. Time is moved on
+by making every row older, so that nobody has to wait for it.
+"""
+
+import contextlib
+import gc
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from config import ports
+from config.supervisor import Program, Supervisor
+from tests.crash.actors import Actor, Part
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+SECRET = "whsec_crash_tests_only_0123456789abcdef"
+LATE = 0.3  # seconds until the bank charges a late card
+PATIENCE = 0.2  # seconds an actor waits for the bank; a buyer's ten would make these tests last for days
+STARTING = 60.0  # seconds
+
+
+def nothing() -> None:
+    """The mutation of a shop that is as it should be."""
+
+
+class Stage:
+    """Open one in a process of its own (`open_stage`): Django is set up once, for one database."""
+
+    def __init__(self, folder: Path, supervisor: Supervisor) -> None:
+        self.folder, self._supervisor = folder, supervisor
+        self.hits_file, self.ledger_file = folder / "hits.jsonl", folder / "ledger.jsonl"
+        self.events_file, self.receipts_file = folder / "events.jsonl", folder / "mailbox" / "receipts.jsonl"
+        self.mutate: Callable[[], None] = nothing  # called once in each new actor
+        self.moved = 0.0  # seconds that have passed for the rows
+        self.pressed = 0  # poisoned deliveries that a person has retried
+        self._marks: dict[Path, int] = {}
+        self._keeper: Actor | None = None
+        self._troupe: dict[int, Actor] = {}
+
+    def close(self) -> None:
+        self._send_home()
+        if self._keeper:
+            self._keeper.send_home()
+        self._supervisor.stop()
+
+    def actor(self, *, honest: bool = False) -> Actor:
+        """A new process of the shop; an honest one is never a mutant."""
+        mutate = nothing if honest else self.mutate
+        return Actor(hits=self.hits_file, log=self.folder / "actors.log", prepare=lambda: _hasten(mutate))
+
+    def player(self, i: int) -> Actor:
+        """The i-th process of the shop; a new one when the last one has been killed."""
+        if i not in self._troupe or not self._troupe[i].alive:
+            self._troupe[i] = self.actor()
+        return self._troupe[i]
+
+    def become(self, mutate: Callable[[], None]) -> None:
+        """From now on every process of the shop is this mutant; `nothing` makes it whole again."""
+        self.mutate = mutate
+        self._send_home()
+
+    def _send_home(self) -> None:
+        for actor in self._troupe.values():
+            actor.send_home()
+        self._troupe.clear()
+
+    def ask(self, function: Callable[..., Any], *args: Any) -> Any:
+        """What the keeper of the house finds out or arranges: an actor whom nobody disturbs."""
+        if self._keeper is None or not self._keeper.alive:
+            self._keeper = self.actor(honest=True)
+        ending = self._keeper.start(Part(function, args)).ending()
+        assert not ending.broke and not ending.killed, ending.broke or "the keeper was killed"
+        return ending.gave
+
+    # -- the witnesses --------------------------------------------------------------------------
+
+    def hits(self) -> list[dict[str, Any]]:
+        return list(self._since_cleared(self.hits_file))
+
+    def events(self) -> list[dict[str, Any]]:
+        """What the bank has told the shop's address: bodies and signatures, in the order in which they came."""
+        return list(self._since_cleared(self.events_file))
+
+    def receipts(self) -> list[dict[str, Any]]:
+        return list(self._since_cleared(self.receipts_file))
+
+    def show_ledger(self) -> None:
+        """Lay the bank's lines since the last clearing where the shop's own checks read them."""
+        lines = "".join(json.dumps(line) + "\n" for line in self._since_cleared(self.ledger_file))
+        (self.folder / "bank.jsonl").write_text(lines)
+
+    def _since_cleared(self, file: Path) -> Iterator[dict[str, Any]]:
+        if not file.exists():
+            return
+        with file.open() as lines:
+            lines.seek(self._marks.get(file, 0))
+            yield from (json.loads(line) for line in lines if line.endswith("\n"))
+
+    # -- the house ------------------------------------------------------------------------------
+
+    def clear(self) -> None:
+        """An empty shop with its furniture, and witnesses that begin anew."""
+        from tests.crash import rows  # it needs Django, which is set up by then
+
+        self.ask(rows.empty)
+        for file in (self.ledger_file, self.events_file, self.receipts_file, self.hits_file):
+            self._marks[file] = file.stat().st_size if file.exists() else 0
+        self.moved = 0.0
+
+    def move_time(self, seconds: float) -> None:
+        """So many seconds pass for every row: each time in the database becomes older by them."""
+        from tests.crash import rows
+
+        self.ask(rows.make_older, seconds)
+        self.moved += seconds
+
+
+def _hasten(mutate: Callable[[], None]) -> None:
+    from notifications.pipeline import doorbell
+    from orders.gateways import stripe_client
+
+    stripe_client.TOTAL_SECONDS = PATIENCE
+    doorbell.NOTIFY_EVERY = 0.0  # a throttled NOTIFY would be a boundary that comes and goes
+    mutate()
+
+
+# -- opening ----------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def open_stage(folder: Path, *, database_url: str = "") -> Iterator[Stage]:
+    """Start the witnesses, set Django up for this folder and database, migrate, and warm up."""
+    folder.mkdir(parents=True, exist_ok=True)
+    supervisor = Supervisor(logs=folder / "logs", cwd=CHECKOUT, say=lambda _: None)
+    stage = Stage(folder, supervisor)
+    try:
+        _open(stage, database_url)
+        yield stage
+    finally:
+        stage.close()
+
+
+def _open(stage: Stage, database_url: str) -> None:
+    bank, smtp, collector = ports.free_ports(3)
+    os.environ |= {
+        "WAYBILL_DATA": str(stage.folder),
+        "DATABASE_URL": database_url or f"sqlite:///{quote(str(stage.folder))}/shop.sqlite3",
+        "STRIPE_API_BASE": f"http://{ports.HOST}:{bank}",
+        "STRIPE_WEBHOOK_SECRET": SECRET,
+        "EMAIL_URL": f"smtp://{ports.HOST}:{smtp}",
+        "BROKER_URL": "",
+        "LOG_LEVEL": os.environ.get("LOG_LEVEL", "ERROR"),
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+    }
+    hook = ["--webhook-url", f"http://{ports.HOST}:{collector}/", "--webhook-secret", SECRET]
+    ledger = ["--ledger", str(stage.ledger_file), "--late", str(LATE)]
+    for name, *argv in (
+        ("collector", "tests.crash.collector", str(collector), str(stage.events_file)),
+        ("bank", "orders.gateways.bank", "--port", str(bank), *ledger, *hook),
+        ("mailbox", "notifications.mail.mailbox", "--port", str(smtp), "--folder", str(stage.folder / "mailbox")),
+    ):
+        stage._supervisor.start(Program(name=name, argv=[sys.executable, "-m", *argv], serves=True))
+    _set_django_up()
+    for port in (bank, smtp, collector):
+        _await(port)
+    _warm_up()
+
+
+def _set_django_up() -> None:
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+    from django.db import connections
+
+    from tests.crash import rows
+
+    call_command("migrate", verbosity=0)
+    rows.move_in()
+    connections.close_all()
+
+
+def _warm_up() -> None:
+    """Let this process do everything once, so that its children find code, routes and templates loaded."""
+    from django.db import connections
+
+    from orders.gateways.transport import TimedClient
+    from tests.crash import flows
+
+    flows.rehearse()
+    connections.close_all()
+    for line in [thing for thing in gc.get_objects() if type(thing) is TimedClient]:
+        line.close()  # else the children would share one connection to the bank
+    gc.collect()
+    gc.freeze()
+
+
+def _await(port: int) -> None:
+    deadline = time.monotonic() + STARTING
+    while True:
+        try:
+            return socket.create_connection((ports.HOST, port), timeout=1).close()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)

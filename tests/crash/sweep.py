@@ -1,0 +1,167 @@
+"""Kill a flow before and after each of its boundaries, let everybody carry on, and check the books.
+
+`python -m tests.crash sweep FOLDER` by hand; the tests read the report that it prints last, one line of JSON.
+"""
+
+import argparse
+import itertools
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.crash.actors import Part
+from tests.crash.boundaries import SIDES, Kill
+from tests.crash.flows import FLOWS, Flow, relay_round
+from tests.crash.recovery import Story, judge, recover
+from tests.crash.stage import Stage
+
+
+@dataclass
+class Swept:
+    """What became of one flow."""
+
+    flow: str
+    boundaries: list[list[Any]] = field(default_factory=list)
+    kills: int = 0
+    hits: int = 0
+    points: dict[str, int] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
+
+
+def sweep(stage: Stage, flow: Flow) -> Swept:
+    """Every boundary of `flow`, before and after."""
+    stage.clear()
+    swept = Swept(flow.name, boundaries=_count(stage, flow))
+    kills = [Kill(n, side) for n, _, _ in swept.boundaries for side in SIDES]
+    tags = [f"{flow.name}-{kill.side}-{kill.n}" for kill in kills]
+    stories = [Story(facts) for facts in stage.ask(_prepared, flow.name, tags)]
+    for kill, story in zip(kills, stories, strict=True):
+        _act(stage, flow, story, kill=kill)
+    swept.kills, swept.hits = len(kills), len(stage.hits())
+    swept.points = dict(Counter(hit["point"] for hit in stage.hits()))
+    swept.wrong = [*_missed(stage, kills), *_carry_on(stage, flow, stories)]
+    return swept
+
+
+def sweep_pairs(stage: Stage, flow: Flow) -> Swept:
+    """Each boundary, and after it each boundary of whoever carries on: the client's second try, or the relay."""
+    stage.clear()
+    swept = Swept(flow.name, boundaries=_count(stage, flow))
+    for n, _, _ in swept.boundaries:
+        for side in SIDES:
+            stage.clear()
+            _second_deaths(stage, flow, Kill(n, side), swept)
+    return swept
+
+
+def _second_deaths(stage, flow, first, swept):
+    stories, second = [], Kill(1, "before")
+    while True:
+        tag = f"{flow.name}-{first.side}-{first.n}-{second.side}-{second.n}"
+        stories += [Story(facts) for facts in stage.ask(_prepared, flow.name, [tag])]
+        _act(stage, flow, stories[-1], kill=first)
+        ending = _again(stage, flow, stories[-1], kill=second)
+        swept.kills += 1 + ending.killed
+        if not ending.killed:
+            break  # the second try has come to its end
+        second = Kill(second.n, "after") if second.side == "before" else Kill(second.n + 1, "before")
+    swept.hits += len(stage.hits())
+    swept.wrong += _carry_on(stage, flow, stories)
+
+
+def _prepared(name, tags):
+    return [FLOWS[name].prepare(tag) for tag in tags]
+
+
+def _count(stage, flow):
+    """The boundaries of the undisturbed flow, once it has been seen to do the same twice."""
+    first, second = (_undisturbed(stage, flow, turn) for turn in ("first", "second"))
+    differ = [pair for pair in itertools.zip_longest(first, second) if pair[0] != pair[1]]
+    assert not differ, f"{flow.name} is not the same twice: {differ[:5]}"
+    return first
+
+
+def _undisturbed(stage, flow, turn):
+    [facts] = stage.ask(_prepared, flow.name, [f"{flow.name}-{turn}"])
+    ending = _act(stage, flow, Story(facts))
+    assert not ending.broke and not ending.killed, ending
+    return ending.seen
+
+
+def _act(stage, flow, story, *, kill=None):
+    ending = _alone(stage, Part(flow.act, (story.facts,), flow.name, flow.point, kill, count=True))
+    story.answers.append(ending.answer)
+    return ending
+
+
+def _again(stage, flow, story, *, kill):
+    """The second try, killed too: by the client who was cut off, or by the relay that finds the rest."""
+    if not flow.by_relay:
+        return _act(stage, flow, story, kill=kill)
+    return _alone(stage, Part(relay_round, (stage.moved,), "relay", flow.point, kill))
+
+
+def _alone(stage, part):
+    """One part in a process of its own."""
+    actor = stage.actor()
+    try:
+        return actor.start(part).ending()
+    finally:
+        actor.send_home()
+
+
+def _missed(stage, kills):
+    hit = {(hit["n"], hit["side"]) for hit in stage.hits()}
+    return [f"not hit: {kill}" for kill in kills if (kill.n, kill.side) not in hit]
+
+
+def _carry_on(stage, flow, stories):
+    """What happens after every death: clients try again, relays recover, clients ask for the last time."""
+    _try_again(stage, flow, stories)
+    unrest = recover(stage)
+    _try_again(stage, flow, stories)
+    mailed = sum(hit["point"] == "E2" for hit in stage.hits())
+    return [*unrest, *stage.ask(_wrong, flow.name, stories), *judge(stage, stories, mail_kills=mailed)]
+
+
+def _wrong(name, stories):
+    return [f"{s.facts['tag']}: {line}" for s in stories for line in FLOWS[name].wrong(s.facts, s.heard)]
+
+
+def _try_again(stage, flow, stories):
+    if flow.by_relay:
+        return
+    actor = stage.actor()
+    for story in stories:
+        if story.answers[-1] is None or not flow.final(story.answers[-1]):
+            ending = actor.start(Part(flow.act, (story.facts,), flow.name, flow.point)).ending()
+            assert not ending.broke, ending.broke
+            story.answers.append(ending.answer)
+    actor.send_home()
+
+
+def table(swept: list[Swept]) -> str:
+    lines = [f"{'flow':14}{'boundaries':>11}{'kills':>7}{'hits':>7}  by kind and point"]
+    for one in swept:
+        kinds = Counter(kind for _, kind, _ in one.boundaries)
+        said = " ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
+        reached = " ".join(f"{point}:{count}" for point, count in sorted(one.points.items()))
+        lines.append(f"{one.flow:14}{len(one.boundaries):11}{one.kills:7}{one.hits:7}  {said} | {reached}")
+    return "\n".join(lines)
+
+
+def main(stage: Stage, arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.crash sweep FOLDER", description=__doc__)
+    parser.add_argument("--flow", action="append", choices=list(FLOWS))
+    parser.add_argument("--pairs", action="store_true", help="also every second death")
+    parser.add_argument("--list", action="store_true", help="print each boundary")
+    given = parser.parse_args(arguments)
+    work = sweep_pairs if given.pairs else sweep
+    swept = [work(stage, FLOWS[name]) for name in given.flow or FLOWS]
+    if given.list:
+        print("\n".join(f"{one.flow} {n} {kind} {text}" for one in swept for n, kind, text in one.boundaries))
+    print(table(swept))
+    print("\n".join(f"{one.flow}: {line}" for one in swept for line in one.wrong))
+    print(json.dumps([vars(one) for one in swept]))
+    return int(any(one.wrong for one in swept))
