@@ -58,3 +58,61 @@ def test_an_old_signature_is_refused_by_the_library(age: int) -> None:
 
     with pytest.raises(stripe.SignatureVerificationError):
         stripe.Webhook.construct_event(body, header, SECRET)
+
+
+# -- events on their way ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def telling(open_bank: Callable[..., Bank], receiver: Receiver) -> Bank:
+    return open_bank("--playground", *receiver.options)
+
+
+def ids(receiver: Receiver, times: int) -> list[str]:
+    return [receiver.event().id for _ in range(times)]
+
+
+def happened(bank: Bank) -> list[str]:
+    return [event["id"] for event in bank.play("events").json["events"]]
+
+
+def charge(times: int) -> None:
+    for _ in range(times):
+        gateway.charge(a_charge())
+
+
+def test_events_may_come_several_times(telling: Bank, receiver: Receiver) -> None:
+    telling.play("webhooks", mode="duplicate", copies=3)
+    charge(1)
+
+    assert ids(receiver, 3) == happened(telling) * 3
+
+
+def test_events_may_come_in_reverse(telling: Bank, receiver: Receiver) -> None:
+    telling.play("webhooks", mode="reverse")
+    charge(3)
+    assert receiver.got.empty()
+    telling.play("webhooks", mode="normal")
+
+    assert ids(receiver, 3) == happened(telling)[::-1]
+
+
+def test_events_may_come_late(telling: Bank, receiver: Receiver) -> None:
+    telling.play("webhooks", mode="delay", seconds=0.4)
+    began = time.monotonic()
+    charge(1)
+
+    assert ids(receiver, 1) == happened(telling)
+    assert time.monotonic() - began >= 0.4
+
+
+def test_events_may_never_come_and_be_sent_again_by_hand(telling: Bank, receiver: Receiver) -> None:
+    telling.play("webhooks", mode="never")
+    charge(2)
+    one, _ = happened(telling)
+    assert receiver.got.empty()
+
+    assert telling.play("events/resend", id=one, times=2).json == {"sent": 1}
+    assert ids(receiver, 2) == [one, one]
+    assert telling.play("events/resend").json == {"sent": 2}
+    assert ids(receiver, 2) == happened(telling)
