@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -93,6 +94,17 @@ def lines(lined):
 @pytest.fixture
 def shop(lined, lines):
     return lined[0]
+
+
+@pytest.fixture
+def slack(shop):
+    """Seconds to add to a promise made for a quiet machine: five healthy checkouts, as long as they take now."""
+    client = Client(shop)
+    began = time.monotonic()
+    for _ in range(5):
+        assert client.order().status == 201
+    client.close()
+    return time.monotonic() - began
 
 
 @pytest.fixture

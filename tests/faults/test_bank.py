@@ -130,24 +130,25 @@ def p95(values):
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_broken_line_to_the_bank_delays_payments_and_nothing_else(shop, lines, books_balance, fault):
+def test_a_broken_line_to_the_bank_delays_payments_and_nothing_else(shop, lines, slack, books_balance, fault):
     seen = outage(shop, lines.bank, fault, lasting=LASTING if fault == "black hole" else 0)
 
     slowest, soon, last = max(payment.took for payment in seen.payments), p95(seen.settled), seen.settled[-1]
     print(
         f"{fault}: {BUYERS} checkouts answered within {slowest:.1f} s, catalogue p95 {1000 * p95(seen.reading):.0f} ms"
         f" of {len(seen.reading)} pages; settled after the bank's return: p95 {soon:.1f} s, last {last:.1f} s"
+        f" (a healthy checkout takes {slack / 5:.2f} s now)"
     )
     assert {payment.told[0].status for payment in seen.payments} == {202}
-    assert slowest < CHECKOUT
-    assert p95(seen.reading) < A_PAGE
+    assert slowest < CHECKOUT + slack
+    assert p95(seen.reading) < A_PAGE + slack
     for payment in seen.payments:
         final = payment.insist(shop)
         assert (final.status, final.json()["payment_status"]) == (201, "paid")
         assert len(tables.charges(shop, final.json()["number"])) == 1
     everything_said = seen.pages + [said.text for payment in seen.payments for said in payment.told]
     assert not [why for text in everything_said if (why := LIES.search(text))]
-    assert soon < SOON
+    assert soon < SOON + slack
     assert last < LATEST
     until(lambda: all(len(shop.mailbox(to=buyer.email)) == 1 for buyer in seen.payments), within=30, what="letters")
     books_balance()

@@ -107,18 +107,18 @@ def test_a_lost_commit_is_no_failure_and_the_same_key_finds_the_truth(shop, stor
 
 
 @pytest.mark.parametrize("case", CASES, ids=": ".join)
-def test_the_answer_to_a_lost_commit_comes_in_time(stories, case):
+def test_the_answer_to_a_lost_commit_comes_in_time(stories, slack, case):
     story, _ = stories[case]
 
-    assert story.took[0] < (SILENCE if "vanishes" in case[1] else AT_ONCE)
+    assert story.took[0] < (SILENCE if "vanishes" in case[1] else AT_ONCE) + slack
     assert set(story.statuses) <= {201, 202, 409, 503}
 
 
-def test_who_waits_for_the_locks_of_a_lost_transaction_is_told_so_and_served_later(stories):
+def test_who_waits_for_the_locks_of_a_lost_transaction_is_told_so_and_served_later(stories, slack):
     story, answer = stories["neighbour"]
 
     assert (story.statuses[0], answer.status) == (503, 201)
-    assert max(story.took) < LOCKED
+    assert max(story.took) < LOCKED + slack
     assert int(story.told[0].headers["Retry-After"]) >= 1
 
 
@@ -154,7 +154,7 @@ def test_a_form_whose_commit_was_lost_may_be_sent_again_and_is_one_order(shop, l
 
 
 @pytest.mark.parametrize(("fault", "longest"), [("down", AT_ONCE), ("black_hole", GONE)])
-def test_without_a_database_everybody_is_answered_503_in_time_and_served_afterwards(shop, lines, fault, longest):
+def test_without_a_database_everybody_is_answered_503_in_time_and_served_afterwards(shop, lines, slack, fault, longest):
     stories = [Story("STICK-SET") for _ in range(4)]
     readers = ["/", "/products/stick-set/", "/api/v1/products/"]
     with ThreadPoolExecutor(16) as visitors:
@@ -171,7 +171,7 @@ def test_without_a_database_everybody_is_answered_503_in_time_and_served_afterwa
     print(f"  all paid {time.monotonic() - healed:.1f} s after the database was back")
     assert {answer.status for answer, _ in answers} == {story.statuses[0] for story in stories} == {503}
     assert all(int(answer.headers["Retry-After"]) >= 1 for answer, _ in answers)
-    assert max([took for _, took in answers] + [story.took[0] for story in stories]) < longest
+    assert max([took for _, took in answers] + [story.took[0] for story in stories]) < longest + slack
     assert [answer.status for answer in final] == [201] * len(stories)
     assert [len(tables.numbers(shop, story.email)) for story in stories] == [1] * len(stories)
     assert [len(tables.charges(shop, answer.json()["number"])) for answer in final] == [1] * len(stories)
@@ -184,7 +184,7 @@ def timed_get(shop, path):
     return answer, time.monotonic() - began
 
 
-def test_a_locked_table_is_a_503_in_time_and_no_half_order(shop, client):
+def test_a_locked_table_is_a_503_in_time_and_no_half_order(shop, slack):
     story = Story("STICK-SET")
     with psycopg.connect(shop.direct) as other, ThreadPoolExecutor(1) as buyer:
         other.execute("LOCK TABLE orders_stock IN EXCLUSIVE MODE")
@@ -196,7 +196,7 @@ def test_a_locked_table_is_a_503_in_time_and_no_half_order(shop, client):
 
     print(story)
     assert (story.statuses[0], orders, final.status) == (503, [], 201)
-    assert story.took[0] < LOCKED
+    assert story.took[0] < LOCKED + slack
 
 
 def test_a_slow_line_makes_slow_answers_and_no_wrong_ones(shop, lines, client):

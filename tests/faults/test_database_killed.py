@@ -94,7 +94,7 @@ def first_checkout(shop, sku):
     pytest.fail("no checkout within 30 s")
 
 
-def test_killed_under_load_no_acknowledged_order_is_lost(shop, cluster, books_balance):
+def test_killed_under_load_no_acknowledged_order_is_lost(shop, cluster, slack, books_balance):
     [sku] = new_products(shop, f"KILLED{secrets.token_hex(3)}", 1, 1_000_000)
 
     with Load(shop, sku) as load:
@@ -110,7 +110,7 @@ def test_killed_under_load_no_acknowledged_order_is_lost(shop, cluster, books_ba
                 f"killed after {before} orders; accepted connections {accepts - down:.1f} s later,"
                 f" first checkout {took:.1f} s after that"
             )
-            assert took < FIRST_CHECKOUT
+            assert took < FIRST_CHECKOUT + slack
         time.sleep(LOAD)
 
     print(
