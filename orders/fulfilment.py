@@ -106,12 +106,11 @@ def ship(
 
 
 def _ship(order: Order, lines: Sequence[Units], carrier: str, tracking: str, key: Key | None) -> Shipment:
+    _refuse_unless_shippable(Order.objects.get(pk=order.pk))  # before any money is taken
     _take_held_money(order)
     with transaction.atomic(durable=True):
         locked = Order.objects.select_for_update().get(pk=order.pk)
-        _refuse_while_edited(locked)
-        if locked.status not in (S.PAID, S.PARTLY_SHIPPED):
-            raise WrongStatus(f"{locked} is {locked.status}: it cannot be shipped")
+        _refuse_unless_shippable(locked)
         parcel = Shipment.objects.create(
             order=locked, carrier=carrier[:60], tracking=tracking[:100], actor=correlation.actor()
         )
@@ -121,6 +120,12 @@ def _ship(order: Order, lines: Sequence[Units], carrier: str, tracking: str, key
         if key is not None:
             idempotency.claim(key=key, made=f"shipment:{parcel.pk}")
     return parcel
+
+
+def _refuse_unless_shippable(order: Order) -> None:
+    _refuse_while_edited(order)
+    if order.status not in (S.PAID, S.PARTLY_SHIPPED):
+        raise WrongStatus(f"{order} is {order.status}: it cannot be shipped")
 
 
 def _take_held_money(order: Order) -> None:

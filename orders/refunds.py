@@ -104,7 +104,8 @@ def decide(
     """What `refund` decides, inside a transaction that holds the order's row."""
     if order.status not in REFUNDABLE:
         raise WrongStatus(f"{order} is {order.status}: there is nothing to give back")
-    worth = _take_out(order, lines, restock=restock) if lines else refundable(order)
+    came_back = cause == Cause.RETURN
+    worth = _take_out(order, lines, restock=restock, came_back=came_back) if lines else refundable(order)
     if restock and not lines:
         lines = _take_out_unsent(order)
     made = request(order=order, amount=worth if amount is None else amount, cause=cause, reason=reason, lines=lines)
@@ -113,8 +114,11 @@ def decide(
     return made
 
 
-def _take_out(order: Order, lines: Sequence[Units], *, restock: bool) -> int:
-    """Count the units as given back, and as taken out where they have not left. Returns what they cost."""
+def _take_out(order: Order, lines: Sequence[Units], *, restock: bool, came_back: bool = False) -> int:
+    """Count the units as given back, and as taken out where they have not left. Returns what they cost.
+
+    Units that came back had left: what still waits to be sent stays in the order.
+    """
     worth, back = 0, {}
     rows = {line.sku: line for line in order.lines.select_related("product").order_by("product_id")}
     for units in sorted(lines, key=lambda units: rows[units.sku].product_id if units.sku in rows else 0):
@@ -122,7 +126,7 @@ def _take_out(order: Order, lines: Sequence[Units], *, restock: bool) -> int:
         left = line.quantity - line.refunded if line else 0
         if line is None or not 1 <= units.quantity <= left:
             raise BadUnits(units.sku, wanted=units.quantity, left=left)
-        unsent = min(units.quantity, line.shippable)
+        unsent = 0 if came_back else min(units.quantity, line.shippable)
         worth += worth_of(order, line, units.quantity)
         OrderLine.objects.filter(pk=line.pk).update(
             refunded=F("refunded") + units.quantity, cancelled=F("cancelled") + unsent

@@ -10,6 +10,7 @@ from rest_framework import serializers
 
 from notifications.models import Delivery
 from orders import links
+from orders.afterwards import KINDS
 from orders.api.amounts import MoneyOf
 from orders.api.parts import (
     InvoiceSerializer,
@@ -19,8 +20,8 @@ from orders.api.parts import (
     refunds_of,
     shipments_of,
 )
+from orders.effects import side_effects_of
 from orders.models import Order, Product
-from orders.timeline import side_effects_of
 
 PAYMENT_STATUSES = [
     "pending",
@@ -146,7 +147,7 @@ class EntrySerializer(serializers.Serializer[Any]):
     """One line of an order's timeline."""
 
     at = serializers.DateTimeField()
-    kind = serializers.ChoiceField(choices=["event", "delivery", "mail", "payment", "stock", "status", "staff"])
+    kind = serializers.ChoiceField(choices=KINDS)
     title = serializers.CharField()
     detail = serializers.CharField(allow_blank=True)
     state = serializers.CharField()
@@ -156,6 +157,7 @@ class EntrySerializer(serializers.Serializer[Any]):
 
 
 class TimelineSerializer(serializers.Serializer[Any]):
+    why = serializers.CharField(help_text="How the order stands and what happens next by itself, for a person.")
     results = EntrySerializer(many=True)
 
 

@@ -22,6 +22,7 @@ from orders.api.reach import orders_of, products
 from orders.api.shapes import EntrySerializer, ProductSerializer, order_bodies
 from orders.models import Order
 from orders.timeline import timeline
+from orders.why import why
 
 
 class Products(GenericAPIView[Any]):
@@ -76,8 +77,9 @@ class OrderTimeline(GenericAPIView[Any]):
 
     @extend_schema(**describe.GET_TIMELINE)
     def get(self, request: Request, number: str) -> Response:
-        entries = [asdict(entry) for entry in timeline(_order(request, number))]
-        return Response({"results": EntrySerializer(entries, many=True).data})
+        order = _order(request, number)
+        entries = [asdict(entry) for entry in timeline(order)]
+        return Response({"why": why(order), "results": EntrySerializer(entries, many=True).data})
 
 
 def _order(request: Request, number: str) -> Order:

@@ -203,7 +203,7 @@ class IdempotencyKey(models.Model):
     key = models.CharField(max_length=64)
     request_hash = models.CharField(max_length=64)
     order = models.ForeignKey(Order, null=True, on_delete=models.CASCADE, related_name="idempotency_keys")
-    made = models.CharField(max_length=60, blank=True, help_text="As refund:UUID or shipment:7.")
+    made = models.TextField(blank=True, help_text="As shipment:7 or refund:UUID; many UUIDs for many payments.")
     lease_until = models.DateTimeField(null=True)
     status_code = models.PositiveSmallIntegerField(null=True)
     body = models.JSONField(null=True)

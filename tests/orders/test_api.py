@@ -90,8 +90,17 @@ def test_an_order_is_charged_once_and_answered_with_201(ada, bank):
             "quantity": 2,
             "unit_price": {"amount": 1290, "currency": "EUR"},
             "total": {"amount": 2580, "currency": "EUR"},
+            "discount": {"amount": 0, "currency": "EUR"},
+            "tax": {"amount": 0, "currency": "EUR"},
+            "tax_rate": 0,
+            "shipped": 0,
+            "cancelled": 0,
+            "returned": 0,
+            "refunded": 0,
         }
     ]
+    assert (body["refunds"], body["shipments"], body["serial"]) == ([], [], order.serial)
+    assert [invoice["amount"]["amount"] for invoice in body["invoices"]] == [3070]
     totals = {name: body[name]["amount"] for name in ("subtotal", "shipping", "tax", "discount", "total")}
     assert totals == {"subtotal": 2580, "shipping": 490, "tax": 0, "discount": 0, "total": 3070}
     assert {effect["handler"] for effect in body["side_effects"]} >= {
@@ -414,7 +423,8 @@ def test_the_timeline_is_in_order_and_tells_of_everything(ada, deliver_due):
 
     entries = sent(ada.get(f"orders/{sent(placed)['number']}/timeline/"))["results"]
 
-    assert {entry["kind"] for entry in entries} == {"event", "delivery", "mail", "payment", "stock", "status"}
+    kinds = {"event", "delivery", "mail", "payment", "stock", "status", "invoice"}
+    assert {entry["kind"] for entry in entries} == kinds
     assert [entry["at"] for entry in entries] == sorted(entry["at"] for entry in entries)
     assert {entry["correlation_id"] for entry in entries} == {placed["X-Request-ID"]}
 
@@ -473,14 +483,33 @@ def place_orders(count, user):
 
 
 @pytest.mark.parametrize("length", [1, 40])
-def test_the_list_of_orders_costs_six_queries_whatever_its_length(asker, django_assert_num_queries, length):
+def test_the_list_of_orders_costs_the_same_queries_whatever_its_length(asker, django_assert_num_queries, length):
     place_orders(length, asker.user)
 
-    # The key, the page, its lines, its attempts, its events, their deliveries.
-    with django_assert_num_queries(6):
+    # The key, the page, its lines, its attempts, its side effects.
+    with django_assert_num_queries(5):
         answer = asker.get("orders/", {"limit": 100})
 
     assert [len(order["side_effects"]) for order in sent(answer)["results"]] == [1] * length
+
+
+@pytest.mark.parametrize("length", [1, 12])
+def test_orders_with_refunds_and_parcels_cost_three_queries_more_in_all(asker, django_assert_num_queries, length):
+    place_orders(length, asker.user)
+    for n, order in enumerate(Order.objects.all(), 1):
+        Order.objects.filter(pk=order.pk).update(serial=n, paid_at=timezone.now(), status="paid")
+        order.attempts.update(captured=1290, captured_currency="EUR", state="succeeded", finished_at=timezone.now())
+        order.refunds.create(attempt=order.attempts.get(), amount=1, currency="EUR", actor="test")
+        order.lines.update(shipped=1)
+        parcel = order.shipments.create(carrier="PostNL", actor="test")
+        parcel.lines.create(line=order.lines.get(), quantity=1)
+        order.invoices.create(series="2026", serial=n, kind="invoice", amount=1290, currency="EUR")
+
+    with django_assert_num_queries(8):
+        answer = asker.get("orders/", {"limit": 100})
+
+    parts = [(len(one["refunds"]), len(one["shipments"]), len(one["invoices"])) for one in sent(answer)["results"]]
+    assert parts == [(1, 1, 1)] * length
 
 
 def test_pages_follow_each_other_by_cursor_and_hold_at_most_100(asker):

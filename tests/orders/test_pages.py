@@ -493,11 +493,11 @@ def test_a_look_that_finds_nothing_new_is_answered_with_nothing(client, bank):
     assert poll(client, page).status_code == 204
 
 
-def test_a_look_costs_five_queries(client, bank, django_assert_num_queries):
+def test_a_look_costs_four_queries(client, bank, django_assert_num_queries):
     page = client.get(links.guest_path(an_order(client))).content.decode()
 
-    # The order, its attempts, events and deliveries; and the session, because the log line names the user.
-    with django_assert_num_queries(5):
+    # The order, its attempts and its side effects; and the session, because the log line names the user.
+    with django_assert_num_queries(4):
         poll(client, page)
 
 
