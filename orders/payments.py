@@ -124,6 +124,8 @@ def _settle_held(order: Order, attempt: PaymentAttempt, outcome: Outcome) -> Non
     if outcome.status is Status.SUCCEEDED and _as_agreed(attempt, outcome):
         _end(attempt, State.SUCCEEDED, outcome)
         _tell_of_money(order, attempt)
+        if order.status == Order.Status.CANCELLED:  # called off while the money was being taken
+            _give_back(order, attempt, Refund.Cause.CANCELLED)
     elif outcome.status is Status.SUCCEEDED:
         _mismatch(order, attempt, outcome)
     elif outcome.status is Status.CANCELLED:
