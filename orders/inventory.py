@@ -1,16 +1,16 @@
 """Hold, sell, release, put on the shelf. Every step is one conditional UPDATE per product, in product order,
 so that two orders for the same things can never wait for each other in a circle."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Case, F, IntegerField, Value, When
 from django.utils import timezone
 
 from notifications import correlation
-from notifications.pipeline.events import publish
+from notifications.pipeline.events import DomainEvent, publish, publish_all
 from orders.events import InventoryLow, InventoryUpdated
 from orders.models import Order, OrderEdit, OrderLine, Product, Stock, StockHold, StockMovement
 from orders.pricing import PricedLine
@@ -89,15 +89,27 @@ def _end_holds(order: Order, edit: OrderEdit | None, state: StockHold.State) -> 
 # -- moved ------------------------------------------------------------------------------------
 
 
-def sell(*, order: Order, edit: OrderEdit | None = None) -> None:
-    """What was held for `order`, or for an edit of it, leaves the shelf."""
-    holds = _end_holds(order, edit, StockHold.State.SOLD)
-    for held in holds:
-        Stock.objects.filter(product_id=held.product_id).update(
-            on_hand=F("on_hand") - held.quantity, reserved=F("reserved") - held.quantity
-        )
-    left = {held.product: -held.quantity for held in holds}
-    _write_down(left, reason=Reason.EDIT if edit else Reason.SALE, order=order)
+def sell(*, order: Order, edit: OrderEdit | None = None, told_with: DomainEvent | None = None) -> None:
+    """What was held for `order`, or for an edit of it, leaves the shelf. `told_with`: what else is told of it."""
+    held = order.holds.held().filter(edit=edit)
+    holds = StockHold.State.HELD
+    mine = Stock.objects.filter(product__holds__order=order, product__holds__edit=edit, product__holds__state=holds)
+    # All rows are locked here, in product order; so one UPDATE may then change them in any.
+    rows = list(
+        mine.annotate(sold=F("product__holds__quantity"))
+        .select_related("product")
+        .select_for_update(of=("self",))
+        .order_by("product_id")
+    )
+    held.update(state=StockHold.State.SOLD)
+    sold = Case(*(When(pk=row.pk, then=Value(row.sold)) for row in rows), output_field=IntegerField())
+    Stock.objects.filter(pk__in=[row.pk for row in rows]).update(
+        on_hand=F("on_hand") - sold, reserved=F("reserved") - sold
+    )
+    left = {row.product: -row.sold for row in rows}
+    _write_down(left, reason=Reason.EDIT if edit else Reason.SALE, order=order, told_with=told_with)
+    for row in rows:
+        _watch_limit(row, row.on_hand - row.sold, fell=True)
 
 
 def put_back(*, order: Order, units: Mapping[OrderLine, int], reason: StockMovement.Reason) -> None:
@@ -108,6 +120,7 @@ def put_back(*, order: Order, units: Mapping[OrderLine, int], reason: StockMovem
     for product, count in came.items():
         Stock.objects.filter(product=product).update(on_hand=F("on_hand") + count)
     _write_down(came, reason=reason, order=order)
+    _watch_limits(came)
 
 
 def take_off(*, order: Order, units: Mapping[Product, int]) -> None:
@@ -116,6 +129,7 @@ def take_off(*, order: Order, units: Mapping[Product, int]) -> None:
     for product, count in came.items():
         Stock.objects.filter(product=product).update(on_hand=F("on_hand") + count)
     _write_down(came, reason=Reason.EDIT, order=order)
+    _watch_limits(came)
 
 
 def set_on_hand(*, product: Product, on_hand: int, note: str, reason: StockMovement.Reason | None = None) -> Stock:
@@ -131,12 +145,18 @@ def set_on_hand(*, product: Product, on_hand: int, note: str, reason: StockMovem
             Stock.objects.filter(pk=stock.pk).update(on_hand=on_hand)
             moved = {product: on_hand - stock.on_hand}
             _write_down(moved, reason=reason or (Reason.INITIAL if created else Reason.CORRECTION), note=note)
+            _watch_limits(moved)
     stock.refresh_from_db()
     return stock
 
 
 def _write_down(
-    moved: Mapping[Product, int], *, reason: StockMovement.Reason, order: Order | None = None, note: str = ""
+    moved: Mapping[Product, int],
+    *,
+    reason: StockMovement.Reason,
+    order: Order | None = None,
+    note: str = "",
+    told_with: DomainEvent | None = None,
 ) -> None:
     """The movements, and who has to know of them."""
     if not moved:
@@ -146,28 +166,35 @@ def _write_down(
         StockMovement(product=product, quantity=count, reason=reason, order=order, note=note, actor=actor)
         for product, count in moved.items()
     )
-    tell(moved, order=order)
+    changes = _changes(moved, order)
+    publish_all(*filter(None, [changes, told_with]), about=order or next(iter(moved)))
 
 
-def tell(moved: Mapping[Product, int], *, order: Order | None = None) -> None:
+def tell(moved: Mapping[Product, int]) -> None:
     """Publish that units came (positive) or went, and which products fell to their limit by it."""
-    about = order or next(iter(moved))
-    changes = InventoryUpdated(
+    publish(_changes(moved, None), about=next(iter(moved)))
+    _watch_limits(moved)
+
+
+def _changes(moved: Mapping[Product, int], order: Order | None) -> InventoryUpdated:
+    return InventoryUpdated(
         order_id=order.pk if order else None,
         skus=tuple(product.sku for product in moved),
         changes=tuple(moved.values()),
     )
-    publish(changes, about=about)
-    _watch_limits(moved)
 
 
-def _watch_limits(products: Iterable[Product]) -> None:
-    """Tell of each crossing of a limit once: `is_low` remembers that it was told."""
-    crossed = Stock.objects.filter(product__in=list(products)).exclude(is_low=True, on_hand__lte=F("low_at"))
-    for stock in crossed.exclude(is_low=False, on_hand__gt=F("low_at")).select_related("product"):
-        low = not stock.is_low
-        changed = Stock.objects.filter(pk=stock.pk, is_low=stock.is_low).update(is_low=low)
-        if changed and low:
-            at = timezone.now().isoformat()
-            told = InventoryLow(sku=stock.product.sku, on_hand=stock.on_hand, low_at=stock.low_at, at=at)
-            publish(told, about=stock.product)
+def _watch_limits(moved: Mapping[Product, int]) -> None:
+    for stock in Stock.objects.filter(product__in=list(moved)).select_related("product"):
+        _watch_limit(stock, stock.on_hand, fell=moved[stock.product] < 0)
+
+
+def _watch_limit(stock: Stock, on_hand: int, *, fell: bool) -> None:
+    """Tell of each fall to the limit once: `is_low` remembers that it was told, until the count is above it again."""
+    low = on_hand <= stock.low_at
+    if low == stock.is_low or not Stock.objects.filter(pk=stock.pk, is_low=not low).update(is_low=low):
+        return
+    if low and fell:
+        at = timezone.now().isoformat()
+        told = InventoryLow(sku=stock.product.sku, on_hand=on_hand, low_at=stock.low_at, at=at)
+        publish(told, about=stock.product)

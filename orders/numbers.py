@@ -9,30 +9,38 @@ from orders.models import Invoice, Order, Refund
 
 ORDERS: Final = "order"
 
+_ONE: Final = "(%s, 1)"
 # Whoever takes a number makes the next one wait until the commit: take it as late as can be.
 _TAKE: Final = (
-    "INSERT INTO orders_counter (name, value) VALUES (%s, 1)"
-    " ON CONFLICT (name) DO UPDATE SET value = orders_counter.value + 1 RETURNING value"
+    "INSERT INTO orders_counter (name, value) VALUES {}"
+    " ON CONFLICT (name) DO UPDATE SET value = orders_counter.value + 1 RETURNING name, value"
 )
 
 
-def take(series: str) -> int:
-    """The next number of the series, from 1."""
+def take(*series: str) -> dict[str, int]:
+    """The next number of each series, from 1. Several are taken in the order of their names, as by everybody."""
     with connection.cursor() as cursor:
-        cursor.execute(_TAKE, [series])
-        return int(cursor.fetchone()[0])
+        cursor.execute(_TAKE.format(", ".join(_ONE for _ in series)), sorted(series))
+        return {name: int(value) for name, value in cursor.fetchall()}
 
 
-def invoice(order: Order, *, amount: int | None = None) -> Invoice:
-    """Write the invoice of an order that has just been confirmed, or of what has been paid more for it."""
+def confirm(order: Order) -> None:
+    """Give an order that is being confirmed its number, and write its invoice. The caller saves `serial`."""
     series = f"{timezone.now():%Y}"
-    return Invoice.objects.create(
-        series=series,
-        serial=take(series),
-        kind=Invoice.Kind.INVOICE,
-        order=order,
-        amount=order.total if amount is None else amount,
-        currency=order.currency,
+    taken = take(ORDERS, series)
+    order.serial = taken[ORDERS]
+    _write(series, taken[series], order, order.total)
+
+
+def invoice(order: Order, *, amount: int) -> None:
+    """Write the invoice of what an edit added to an order."""
+    series = f"{timezone.now():%Y}"
+    _write(series, take(series)[series], order, amount)
+
+
+def _write(series: str, serial: int, order: Order, amount: int) -> None:
+    Invoice.objects.create(
+        series=series, serial=serial, kind=Invoice.Kind.INVOICE, order=order, amount=amount, currency=order.currency
     )
 
 
@@ -43,7 +51,7 @@ def credit_note(refund: Refund) -> Invoice | None:
     series = f"CN{timezone.now():%Y}"
     return Invoice.objects.create(
         series=series,
-        serial=take(series),
+        serial=take(series)[series],
         kind=Invoice.Kind.CREDIT_NOTE,
         order=refund.order,
         refund=refund,

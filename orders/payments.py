@@ -100,30 +100,25 @@ def _secured(order: Order, attempt: PaymentAttempt) -> None:
         if not revising.apply(attempt.edit):
             _give_back(order, attempt, Refund.Cause.LATE)
         return
-    now = timezone.now()
-    move(order, Order.Status.PAID, paid_at=now)
-    order.paid_at = now
-    inventory.sell(order=order)
-    _tell_of_money(order, attempt)
-    # Near the end: whoever takes a number makes the next order wait until our commit.
-    order.serial = numbers.take(numbers.ORDERS)
-    order.save(update_fields=["serial"])
-    numbers.invoice(order)
+    inventory.sell(order=order, told_with=_money_is_secured(order, attempt))
+    # At the end: whoever takes a number makes the next order wait until our commit.
+    numbers.confirm(order)
+    order.paid_at = timezone.now()
+    move(order, Order.Status.PAID, paid_at=order.paid_at, serial=order.serial)
     if order.cancel_wanted_at is not None:
         undo_paid(order, reason=order.cancel_reason)
 
 
-def _tell_of_money(order: Order, attempt: PaymentAttempt) -> None:
+def _money_is_secured(order: Order, attempt: PaymentAttempt) -> PaymentReceived | PaymentAuthorized:
     told = PaymentReceived if attempt.state == State.SUCCEEDED else PaymentAuthorized
-    facts = told(order_id=order.pk, attempt_id=str(attempt.pk), amount=attempt.amount, currency=attempt.currency)
-    publish(facts, about=order)
+    return told(order_id=order.pk, attempt_id=str(attempt.pk), amount=attempt.amount, currency=attempt.currency)
 
 
 def _settle_held(order: Order, attempt: PaymentAttempt, outcome: Outcome) -> None:
     """Money that was held is taken at last, or the bank has let it go."""
     if outcome.status is Status.SUCCEEDED and _as_agreed(attempt, outcome):
         _end(attempt, State.SUCCEEDED, outcome)
-        _tell_of_money(order, attempt)
+        publish(_money_is_secured(order, attempt), about=order)
         if order.status == Order.Status.CANCELLED:  # called off while the money was being taken
             _give_back(order, attempt, Refund.Cause.CANCELLED)
     elif outcome.status is Status.SUCCEEDED:

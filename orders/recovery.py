@@ -26,6 +26,9 @@ WHILE_SILENT = 1.0  # seconds between two questions to a gateway that did not an
 A_WORD = 1.0  # seconds that a gateway which has been silent gets to say anything
 WHILE_WAITED_FOR = 2.0  # seconds between two questions while a buyer waits
 
+# The gateway keeps a server error under the attempt's key, and answers with it for a day: trying again is in vain.
+NEVER_OPENED = "not_opened"
+
 ASKERS = ("orders.ask_gateway", "orders.settle_unanswered_payment")  # their names as handlers
 
 NOBODY_KNOWS = Outcome(status=Status.UNKNOWN, gateway_id=None, amount=None, currency=None)
@@ -112,15 +115,17 @@ def _truth(attempt: PaymentAttempt) -> Outcome:
     if _to_be_let_go(attempt) or attempt.order.cancel_wanted_at is not None:
         return stripe.cancel(charge, gateway_id=attempt.gateway_id)
     outcome = stripe.find(charge, gateway_id=attempt.gateway_id)
-    if _waited_for_long_enough(attempt, outcome.status):
+    if _waited_for_long_enough(attempt, outcome):
         return stripe.cancel(charge, gateway_id=attempt.gateway_id)
     if outcome.status is Status.NOT_CHARGED:
         return stripe.charge(charge)
     return outcome
 
 
-def _waited_for_long_enough(attempt: PaymentAttempt, status: Status) -> bool:
-    patience = {Status.NOT_CHARGED: PATIENCE, Status.REQUIRES_ACTION: TIME_TO_APPROVE}.get(status)
+def _waited_for_long_enough(attempt: PaymentAttempt, outcome: Outcome) -> bool:
+    if outcome.code == NEVER_OPENED:
+        return True
+    patience = {Status.NOT_CHARGED: PATIENCE, Status.REQUIRES_ACTION: TIME_TO_APPROVE}.get(outcome.status)
     return patience is not None and _age(attempt) > patience
 
 

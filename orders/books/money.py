@@ -110,7 +110,9 @@ def _refunds_at_the_bank(ledger: Ledger) -> Iterator[str]:
             yield f"refund {key}: given back {len(made)} times"
     if not ledger_file().exists():
         return
-    ours = Refund.objects.filter(state=Refund.State.DONE).exclude(cause=Refund.Cause.GATEWAY).select_related("order")
+    # The gateway may say done while its own bank is still at it.
+    settled = Refund.objects.filter(state=Refund.State.DONE, finished_at__lt=timezone.now() - SETTLING)
+    ours = settled.exclude(cause=Refund.Cause.GATEWAY).select_related("order")
     for refund in ours:
         if refund.amount not in [amount for _, amount in ledger.refunds.get(str(refund.pk), [])]:
             yield f"{refund.order}: {refund.amount} given back by our books, the bank says otherwise"
