@@ -64,6 +64,13 @@ UNFOLD = {
                 ],
             },
             {
+                "title": "Money",
+                "items": [
+                    _entry("Differences", "balance", "orders.difference"),
+                    _entry("Bank events", "account_balance", "orders.gatewayevent"),
+                ],
+            },
+            {
                 "title": "After the commit",
                 "items": [
                     _entry(

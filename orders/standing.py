@@ -75,7 +75,9 @@ def _refunds(order: Order) -> list[Refund]:
 
 
 def _parcels(order: Order) -> Sequence[Shipment]:
-    return order.shipments.order_by("pk").prefetch_related("lines__line") if order.status in ON_THEIR_WAY else ()
+    if order.status not in ON_THEIR_WAY:
+        return []
+    return list(order.shipments.order_by("pk").prefetch_related("lines__line"))
 
 
 def _news(order: Order, refunds: Sequence[Refund], waits: PaymentAttempt | None) -> str:

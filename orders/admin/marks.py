@@ -12,6 +12,9 @@ _PAYMENT: Final = {
     "pending": ("With the bank", "busy"),
     "checking": ("Checking", "warn"),
     "requires_action": ("Waits for the buyer", "warn"),
+    "authorized": ("Held at the bank", "busy"),
+    "partly_refunded": ("Partly refunded", "warn"),
+    "refunded": ("Refunded", "calm"),
     "declined": ("Declined", "calm"),
     "expired": ("Expired", "calm"),
 }

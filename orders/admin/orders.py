@@ -1,5 +1,6 @@
 """Orders: the list, and the page that tells everything about one."""
 
+import uuid
 from typing import Any
 
 from django.contrib import admin
@@ -15,23 +16,30 @@ from notifications.models import Letter
 from notifications.pipeline.events import subject_of
 from notifications.views.mailbox import LETTER_SANDBOX
 from orders.admin import attention, marks
+from orders.admin.actions import OrderActions, buttons
 from orders.models import Order
 from orders.templatetags.shop import money
 from orders.timeline import timeline
 
+STATUSES_OF = {
+    "unpaid": [Order.Status.PLACED],
+    "ship": [Order.Status.PAID, Order.Status.PARTLY_SHIPPED],
+    "refund": [Order.Status.REFUND_DUE],
+}
+
 
 class OrderTabs(Tabs):
-    tabs = {"all": "All", "attention": "Needs attention", "unpaid": "Unpaid", "ship": "To ship"}
+    tabs = {"all": "All", "attention": "Needs attention", "unpaid": "Unpaid", "ship": "To ship", "refund": "Refund due"}
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
         if self.chosen == "attention":
             return attention.needing_attention(queryset)
-        status = {"unpaid": Order.Status.PLACED, "ship": Order.Status.PAID}.get(self.chosen)
-        return queryset.filter(status=status) if status else queryset
+        statuses = STATUSES_OF.get(self.chosen)
+        return queryset.filter(status__in=statuses) if statuses else queryset
 
 
 @admin.register(Order)
-class OrderAdmin(ReadOnlyAdmin):
+class OrderAdmin(OrderActions, ReadOnlyAdmin):
     list_display = ("number", "email", "amount", "payment", "stage", "side_effects", "age")
     list_filter = (OrderTabs, "status")
     search_fields = ("number", "email", "=correlation_id")
@@ -49,14 +57,19 @@ class OrderAdmin(ReadOnlyAdmin):
     def page(self, request: HttpRequest, row: Order) -> dict[str, Any]:
         entries = timeline(row)
         return {
-            "attention": attention.attention(row),
-            "may_decide": request.user.has_perm("notifications.decide_failure"),
+            "attention": [(item, _may_press(request, item)) for item in attention.attention(row)],
+            "buttons": list(buttons(request, row)),
+            "fresh_key": uuid.uuid4(),
             "address": _address(row.shipping_address),
             "payment": marks.payment_badge(row),
             "stage": marks.status_badge(row),
             "entries": entries,
             "names": named({entry.actor for entry in entries} | {f"user:{row.user_id}"}),
             "letters": list(Letter.objects.filter(subject_ref=subject_of(row)).order_by("pk")),
+            "refunds": list(row.refunds.order_by("created_at")),
+            "parcels": list(row.shipments.prefetch_related("lines__line").order_by("pk")),
+            "edits": list(row.edits.order_by("pk")),
+            "papers": list(row.invoices.order_by("pk")),
             "movements": list(row.movements.select_related("product").order_by("pk")),
             "holds": list(row.holds.select_related("product").order_by("pk")),
             "sandbox": LETTER_SANDBOX,
@@ -82,6 +95,10 @@ class OrderAdmin(ReadOnlyAdmin):
     @display(description="age", ordering="placed_at")
     def age(self, row: Order) -> SafeString:
         return ago(row.placed_at)
+
+
+def _may_press(request: HttpRequest, item: attention.Attention) -> bool:
+    return request.user.has_perm(item.permission or "notifications.decide_failure")
 
 
 def _address(given: dict[str, str]) -> list[str]:

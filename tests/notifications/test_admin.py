@@ -124,7 +124,7 @@ def test_a_failure_says_what_it_is_about_how_often_it_was_tried_and_when_next(st
 @pytest.mark.parametrize(
     ("of", "questions"),
     [
-        ("failure", 6),  # session, user, health (2), count, rows with their events
+        ("failure", 7),  # session, user, health (2), count, rows with their events, what other apps show on top
         ("delivery", 6),
         ("event", 7),  # and their deliveries
         ("letter", 6),
@@ -148,7 +148,7 @@ def test_names_of_what_rows_are_about_cost_one_question_a_kind(staff, sam, djang
         delivery("dead", subject=f"user:{sam.pk}")
     staff.get(FAILURES)
     context.forget_health()
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(8):
         staff.get(FAILURES)
 
 
