@@ -80,7 +80,7 @@ def _of_parcels(order: Order) -> str:
     left = sum(line.shippable for line in lines)
     if left:
         facts = {"sent": sum(line.shipped for line in lines), "left": left}
-        return _("%(sent)s units were shipped; %(left)s wait for staff to ship them.") % facts
+        return _("Shipped: %(sent)s. Waiting for staff to ship them: %(left)s.") % facts
     changes = [change.at for change in order.status_changes.all() if change.to_status == S.SHIPPED]
     if not changes:
         return _("All of it was shipped.")

@@ -514,3 +514,47 @@ def test_an_order_cancelled_after_its_payment_is_never_called_uncharged(ada):
     detail = refused(ada.order(**body), 402, "cancelled")["detail"]
 
     assert detail == "The order was cancelled. What was taken for it is given back."
+
+
+# -- the timeline, and why --------------------------------------------------------------------
+
+
+def story(program, order):
+    return sent(program.get(f"orders/{order['number']}/timeline/"))
+
+
+def test_the_timeline_tells_of_parcels_refunds_changes_and_invoices(boss, ada, order):
+    edit(order=Order.objects.get(), lines=[Item(sku="MUG-RED", quantity=4)], reason="one more")
+    ask(boss, order, "shipments", key="1", lines=mugs(1), carrier="PostNL", tracking="3S1")
+    ask(boss, order, "refunds", key="2", amount=500, reason="a scratch")
+
+    entries = story(ada, order)["results"]
+
+    titles = {kind: [one["title"] for one in entries if one["kind"] == kind] for kind in ("shipment", "refund", "edit")}
+    assert titles == {
+        "shipment": ["Parcel: 1 × MUG-RED"],
+        "refund": ["€5.00 to be given back", "€5.00 given back"],
+        "edit": ["Changed, €12.90 more"],
+    }
+    assert len([one for one in entries if one["kind"] == "invoice"]) == 3
+    assert [one["at"] for one in entries] == sorted(one["at"] for one in entries)
+
+
+def test_why_names_the_state_and_the_next_step(boss, ada, order):
+    waiting = bought(ada, payment_method="pm_card_authenticationRequired")
+    unknown = bought(ada, payment_method="pm_bank_error_after_charge")
+    ada.order(payment_method="pm_card_chargeDeclined")
+    declined = {"number": Order.objects.get(status="declined").number}
+
+    assert story(ada, order)["why"] == "It is paid, and waits for staff to pack and ship it."
+    assert "waits for the buyer to approve" in story(ada, waiting)["why"]
+    assert "It is asked until it does. The next time is " in story(ada, unknown)["why"]
+    assert "Nothing was charged" in story(ada, declined)["why"]
+    ask(boss, order, "shipments", key="1", lines=mugs(1), carrier="PostNL")
+    assert story(ada, order)["why"] == "Shipped: 1. Waiting for staff to ship them: 2."
+    ask(boss, order, "shipments", key="2", carrier="PostNL")
+    assert "It is called completed on" in story(ada, order)["why"]
+    ask(boss, order, "refunds", key="3", reason="goodwill")
+    assert story(ada, order)["why"] == "All of the money went back: goodwill. Nothing more happens by itself."
+    ask(ada, waiting, "cancel", reason="too slow")
+    assert story(ada, waiting)["why"] == "It was cancelled: too slow. Nothing was charged."
