@@ -46,6 +46,7 @@ class PricesInline(TabularInline):
     form = ProductPriceForm
     fields = ("currency", "amount")
     extra = 0
+    hide_title = True
     verbose_name = "price in another currency"
     verbose_name_plural = "prices in other currencies"
 

@@ -45,6 +45,9 @@ class CurrencyField(forms.CharField):
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"max_length": 3, "label": "Currency", **options})
 
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
+        return {**super().widget_attrs(widget), "aria-label": self.label}  # in a table of rows there is no label
+
     def clean(self, value: Any) -> str:
         code: str = super().clean(value)
         return known_currency(code) if code else ""
@@ -57,7 +60,7 @@ class AmountField(forms.DecimalField):
         super().__init__(**{"max_digits": 14, "min_value": Decimal(0), **options})
 
     def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
-        return {**super().widget_attrs(widget), "step": "any"}
+        return {**super().widget_attrs(widget), "step": "any", "aria-label": self.label}
 
 
 class MoneyForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -131,7 +131,7 @@ class StockAdmin(ReadOnlyAdmin):
             "opts": self.opts,
             "title": "Import counts",
             "most_lines": MOST_LINES,
-            "most_bytes": MOST_BYTES,
+            "most_megabytes": MOST_BYTES // 1_000_000,
             "back": reverse("admin:orders_stock_changelist"),
             **facts,
         }

@@ -97,6 +97,7 @@ class PricesInline(TabularInline):
     fields = ("currency", "amount", "free_from_amount")
     extra = 0
     min_num = 1
+    hide_title = True
     verbose_name = "price"
 
 

@@ -48,6 +48,8 @@ class VoucherForm(forms.ModelForm):  # type: ignore[type-arg]
             *("code", "kind", "currency", "most", "most_each", "first_order_only"),
             *("starts_at", "ends_at", "is_active"),
         )
+        labels: ClassVar = {"most": "Uses altogether", "most_each": "Uses by one customer"}
+        help_texts: ClassVar = {"most": "Empty: no limit.", "most_each": "By e-mail address. Empty: no limit."}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -134,9 +134,12 @@ def walk(page, dead):
         page.goto(f"/admin/notifications/{of}/")
         page.click("#result_list tbody th a")
         yield of
-    page.goto("/admin/orders/stock/")
-    page.click("#result_list tbody th a")
-    yield "stock"
+    for of in ("stock", "product", "voucher", "shippingmethod", "taxrate"):
+        page.goto(f"/admin/orders/{of}/")
+        page.click("#result_list tbody th a")
+        yield of
+    page.goto("/admin/orders/stock/import/")
+    yield "stock import"
 
 
 def test_no_staff_page_shuts_anybody_out(staff, dead):

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand
 from orders import inventory
 from orders.checkout import AlreadyAnswered, AlreadyPlaced, Buyer, Declined, Item, Key, KeyInProgress, place_order
 from orders.idempotency import remember
-from orders.models import Product, Stock
+from orders.models import Product, ProductPrice, ShippingMethod, ShippingPrice, Stock, TaxRate, Voucher
 
 # ruff: noqa: E501  one product, one line
 # sku, name, price in cents, units, illustration, description
@@ -30,12 +30,39 @@ PRODUCTS = (
 )  # fmt: skip
 
 
+# Standard rates in hundredths of a per cent; prices contain them, so nobody pays more by where they live.
+TAXES = {
+    "AT": 2000,
+    "BE": 2100,
+    "DE": 1900,
+    "DK": 2500,
+    "ES": 2100,
+    "FR": 2000,
+    "IE": 2300,
+    "IT": 2200,
+    "NL": 2100,
+    "SE": 2500,
+}
+
+# What a euro costs, roughly, and to what a price is rounded; the lamp stays in Europe.
+CURRENCIES = {"USD": (110, 10), "JPY": (160, 50)}
+ONLY_IN_EUROS = ("LAST-ONE",)
+DELIVERY = {"standard": {"USD": 590, "JPY": 850}, "express": {"USD": 1190, "JPY": 1700}}
+
+VOUCHERS = (
+    {"code": "WELCOME10", "kind": "percent", "value": 10, "first_order_only": True},
+    {"code": "FIVER", "kind": "amount", "value": 500, "currency": "EUR", "minimum": 3000, "most": 200, "most_each": 1},
+)
+
+
 @dataclass(frozen=True)
 class DemoOrder:
     name: str
     sku: str
     quantity: int
     card: str
+    voucher: str = ""
+    currency: str = ""
 
 
 ORDERS = (
@@ -43,6 +70,8 @@ ORDERS = (
     DemoOrder("Ben Lindqvist", "PEN-BRASS", 1, "pm_card_visa"),
     DemoOrder("Cleo Marchetti", "PUZZLE-MAP", 1, "pm_card_chargeDeclined"),
     DemoOrder("Dov Haruna", "NOTE-DOT", 3, "pm_bank_error_after_charge"),
+    DemoOrder("Edda Brandt", "CAP-WOOL", 1, "pm_card_visa", voucher="WELCOME10"),
+    DemoOrder("Femi Sato", "BOTTLE-ST", 2, "pm_card_visa", currency="USD"),
 )
 
 
@@ -52,6 +81,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         for facts in PRODUCTS:
             _add_product(*facts)
+        _add_terms()
         for number, order in enumerate(ORDERS, start=1):
             _place(f"demo-{number}", order)
         self.stdout.write(f"{len(PRODUCTS)} products and {len(ORDERS)} orders are there.")
@@ -62,6 +92,22 @@ def _add_product(sku: str, name: str, price: int, units: int, art: str, descript
     product, _ = Product.objects.get_or_create(sku=sku, defaults=facts)
     if not Stock.objects.filter(product=product).exists():
         inventory.set_on_hand(product=product, on_hand=units, note="demo")
+
+
+def _add_terms() -> None:
+    for country, rate in TAXES.items():
+        TaxRate.objects.get_or_create(country=country, tax_class="standard", defaults={"rate": rate})
+    for facts in VOUCHERS:
+        Voucher.objects.get_or_create(code=facts["code"], defaults=facts)
+    for product in Product.objects.filter(sku__in=[facts[0] for facts in PRODUCTS]).exclude(sku__in=ONLY_IN_EUROS):
+        for currency, (per_euro, step) in CURRENCIES.items():
+            # Rounded up to the step, in minor units: yen have none.
+            worth = product.price * per_euro // 100
+            price = {"price": -(-worth // step) * step}
+            ProductPrice.objects.get_or_create(product=product, currency=currency, defaults=price)
+    for method in ShippingMethod.objects.filter(code__in=DELIVERY):
+        for currency, price in DELIVERY[method.code].items():
+            ShippingPrice.objects.get_or_create(method=method, currency=currency, defaults={"price": price})
 
 
 def _place(name: str, order: DemoOrder) -> None:
@@ -80,6 +126,8 @@ def _place(name: str, order: DemoOrder) -> None:
             items=[Item(sku=order.sku, quantity=order.quantity)],
             buyer=Buyer(email=email, shipping_address=address),
             payment_method=order.card,
+            currency=order.currency,
+            voucher=order.voucher,
             key=key,
         )
     except Declined as refusal:
