@@ -58,6 +58,6 @@ def rounds(shop):
 
     def count(*, normal, full):
         wanted = full if FULL else normal
-        return wanted if shop.vendor != "sqlite" else max(wanted // 10, min(wanted, 3))
+        return wanted if shop.vendor != "sqlite" else max(wanted // 10, 1)
 
     return count
