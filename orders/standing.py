@@ -89,18 +89,17 @@ def _news(order: Order, refunds: Sequence[Refund], waits: PaymentAttempt | None)
         return "pending" if order.payment_status == "pending" else "checking"
     if order.status in (S.REFUND_DUE, S.CANCELLED) and refunds and refunds[-1].state == Refund.State.FAILED:
         return "refund_again"
-    if order.status == S.REFUND_DUE:
-        return _owed(refunds)
+    if order.status in (S.REFUND_DUE, S.REFUNDED):
+        return _why_back(refunds) or str(order.status)
     if order.status == S.PAID and order.payment_status == "authorized":
         return "held"
     return str(order.status)
 
 
-def _owed(refunds: Sequence[Refund]) -> str:
-    """Why money goes back."""
+def _why_back(refunds: Sequence[Refund]) -> str:
     causes = {Refund.Cause(refund.cause) for refund in refunds}
     found = (cause for cause in (Refund.Cause.LATE, Refund.Cause.MISMATCH) if cause in causes)
-    return next((str(cause) for cause in found), "refund_due")
+    return next((str(cause) for cause in found), "")
 
 
 def _payment(order: Order, refunds: Sequence[Refund]) -> str:
