@@ -26,7 +26,7 @@ from orders.models import (
     StockMovement,
 )
 from orders.payments import charge_of, settle
-from orders.refunds import BadUnits, Units
+from orders.refunds import BadUnits, Units, merged
 from orders.status import WrongStatus, move
 
 S = Order.Status
@@ -140,7 +140,7 @@ def _take_held_money(order: Order) -> None:
 
 def _pack(order: Order, parcel: Shipment, lines: Sequence[Units]) -> None:
     rows = {line.sku: line for line in order.lines.order_by("pk")}
-    chosen = lines or [Units(sku=line.sku, quantity=line.shippable) for line in rows.values() if line.shippable]
+    chosen = merged(lines) or [Units(sku=line.sku, quantity=line.shippable) for line in rows.values() if line.shippable]
     if not chosen:
         raise WrongStatus(f"nothing of {order} is left to ship")
     for units in chosen:
@@ -201,7 +201,7 @@ def _take_back(order_id: int, lines: Sequence[Units], restock: bool, refund: boo
 def _count_returned(order: Order, lines: Sequence[Units]) -> dict[OrderLine, int]:
     rows = {line.sku: line for line in order.lines.select_related("product")}
     back = {}
-    for units in lines:
+    for units in merged(lines):
         line = rows.get(units.sku)
         left = line.shipped - line.returned if line else 0
         if line is None or not 1 <= units.quantity <= left:

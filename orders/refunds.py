@@ -26,7 +26,7 @@ class OverRefund(Exception):
     """More than is left of what was taken. `left` in minor units."""
 
     def __init__(self, left: int) -> None:
-        super().__init__(f"Only {left} is left to give back." if left else "Everything has been given back.")
+        super().__init__(f"Only {left} is left to give back." if left else "Nothing is left to give back.")
         self.left = left
 
 
@@ -44,6 +44,14 @@ class Units:
 
     sku: str
     quantity: int
+
+
+def merged(lines: Sequence[Units]) -> list[Units]:
+    """Each SKU once, with all that was asked of it."""
+    counts: dict[str, int] = {}
+    for units in lines:
+        counts[units.sku] = counts.get(units.sku, 0) + units.quantity
+    return [Units(sku=sku, quantity=count) for sku, count in counts.items()]
 
 
 # -- staff decide -----------------------------------------------------------------------------
@@ -68,7 +76,7 @@ def refund(
     decided = idempotency.once(
         key,
         make=lambda: _decide(order, amount, lines, reason, restock, cause, key),
-        find=lambda made: list(Refund.objects.filter(pk__in=made.removeprefix("refund:").split(","))),
+        find=lambda made: list(Refund.objects.filter(pk__in=filter(None, made.removeprefix("refund:").split(",")))),
     )
     for one in decided:
         carry_out(refund_id=one.pk)
@@ -104,11 +112,14 @@ def decide(
     """What `refund` decides, inside a transaction that holds the order's row."""
     if order.status not in REFUNDABLE:
         raise WrongStatus(f"{order} is {order.status}: there is nothing to give back")
-    came_back = cause == Cause.RETURN
+    lines, came_back = merged(lines), cause == Cause.RETURN
     worth = _take_out(order, lines, restock=restock, came_back=came_back) if lines else refundable(order)
     if restock and not lines:
         lines = _take_out_unsent(order)
-    made = request(order=order, amount=worth if amount is None else amount, cause=cause, reason=reason, lines=lines)
+    wanted = worth if amount is None else amount
+    if lines and wanted == 0:
+        return []  # they cost nothing: taking them out is all
+    made = request(order=order, amount=wanted, cause=cause, reason=reason, lines=lines)
     if refundable(order) == 0 and order.status not in (S.REFUND_DUE, S.CANCELLED):
         move(order, S.REFUND_DUE, reason=reason)
     return made

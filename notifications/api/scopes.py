@@ -8,7 +8,7 @@ from rest_framework.request import Request
 
 SCOPES: Final = {
     "orders:read": "See orders and their timelines",
-    "orders:write": "Place orders",
+    "orders:write": "Place and cancel orders; staff also ship and take back",
     "refunds:write": "Give money back",
     "uploads:write": "Upload pictures and video",
     "events:read": "See every event and delivery",

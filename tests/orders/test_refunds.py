@@ -182,3 +182,10 @@ def test_what_was_decided_is_done_by_its_event_when_the_process_died(buy, bank, 
 
     assert given_back(bank, order) == 300
     assert in_order() == {}
+
+
+def test_the_same_line_named_twice_is_asked_for_as_a_whole(buy, in_order):
+    with pytest.raises(BadUnits):
+        refund(order=buy(), lines=[Units(sku="MUG", quantity=1), Units(sku="MUG", quantity=2)])
+
+    assert Refund.objects.count() == 0

@@ -1,14 +1,19 @@
 """A shop to look at: products, and orders that went through the real checkout."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from django.core.management.base import BaseCommand
+from django.db import transaction
 
-from orders import inventory
+from orders import fulfilment, inventory
 from orders.checkout import AlreadyAnswered, AlreadyPlaced, Buyer, Declined, Item, Key, KeyInProgress, place_order
+from orders.gateways import stripe
 from orders.idempotency import remember
-from orders.models import Product, ProductPrice, ShippingMethod, ShippingPrice, Stock, TaxRate, Voucher
+from orders.models import Order, Product, ProductPrice, ShippingMethod, ShippingPrice, Stock, TaxRate, Voucherfrom orders.payments import charge_of, settle
+from orders.refunds import Units, refund
+from orders.status import move
 
 # ruff: noqa: E501  one product, one line
 # sku, name, price in cents, units, illustration, description
@@ -63,6 +68,7 @@ class DemoOrder:
     card: str
     voucher: str = ""
     currency: str = ""
+    then: str = ""  # what staff did with it, by its name in AFTERWARDS
 
 
 ORDERS = (
@@ -72,6 +78,14 @@ ORDERS = (
     DemoOrder("Dov Haruna", "NOTE-DOT", 3, "pm_bank_error_after_charge"),
     DemoOrder("Edda Brandt", "CAP-WOOL", 1, "pm_card_visa", voucher="WELCOME10"),
     DemoOrder("Femi Sato", "BOTTLE-ST", 2, "pm_card_visa", currency="USD"),
+    DemoOrder("Gus Okonkwo", "MUG-BLUE", 4, "pm_card_visa", then="ship a part"),
+    DemoOrder("Hana Petit", "TUBE-A3", 2, "pm_card_visa", then="ship"),
+    DemoOrder("Ivo Castell", "STICK-SET", 5, "pm_card_visa", then="complete"),
+    DemoOrder("Jun Halloran", "PUZZLE-MAP", 1, "pm_card_visa", then="cancel"),
+    DemoOrder("Kaia Adeyemi", "NOTE-DOT", 2, "pm_card_visa", then="refund"),
+    DemoOrder("Lev Amsel", "PEN-BRASS", 1, "pm_card_refundFail", then="refund"),  # its bank sends the refund back
+    DemoOrder("Mira Solberg", "TOTE-NAT", 1, "pm_card_authenticationRequired", then="expire"),
+    DemoOrder("Noor Vance", "BOTTLE-ST", 1, "pm_card_authenticationRequired"),  # waits for its buyer
 )
 
 
@@ -103,11 +117,39 @@ def _add_terms() -> None:
         for currency, (per_euro, step) in CURRENCIES.items():
             # Rounded up to the step, in minor units: yen have none.
             worth = product.price * per_euro // 100
-            price = {"price": -(-worth // step) * step}
-            ProductPrice.objects.get_or_create(product=product, currency=currency, defaults=price)
+            defaults = {"price": -(-worth // step) * step}
+            ProductPrice.objects.get_or_create(product=product, currency=currency, defaults=defaults)
     for method in ShippingMethod.objects.filter(code__in=DELIVERY):
         for currency, price in DELIVERY[method.code].items():
             ShippingPrice.objects.get_or_create(method=method, currency=currency, defaults={"price": price})
+
+
+def _ship_a_part(order: Order) -> None:
+    line = order.lines.get()
+    fulfilment.ship(order=order, lines=[Units(sku=line.sku, quantity=1)], carrier="PostNL", tracking="3SDEMO0001")
+
+
+def _complete(order: Order) -> None:
+    fulfilment.ship(order=order, carrier="PostNL", tracking="3SDEMO0002")
+    with transaction.atomic():
+        order.refresh_from_db()
+        move(order, Order.Status.COMPLETED)
+
+
+def _expire(order: Order) -> None:
+    attempt = order.attempts.get()
+    settle(attempt_id=attempt.pk, outcome=stripe.cancel(charge_of(attempt), gateway_id=attempt.gateway_id))
+
+
+AFTERWARDS: dict[str, Callable[[Order], object]] = {
+    "": lambda order: None,
+    "ship a part": _ship_a_part,
+    "ship": lambda order: fulfilment.ship(order=order, carrier="DHL", tracking="JD0140000000"),
+    "complete": _complete,
+    "cancel": lambda order: fulfilment.cancel(order=order, reason="Found it in a drawer after all."),
+    "refund": lambda order: refund(order=order, reason="Arrived too late for the birthday."),
+    "expire": _expire,
+}
 
 
 def _place(name: str, order: DemoOrder) -> None:
@@ -122,7 +164,7 @@ def _place(name: str, order: DemoOrder) -> None:
         "country": "DE",
     }
     try:
-        place_order(
+        placed = place_order(
             items=[Item(sku=order.sku, quantity=order.quantity)],
             buyer=Buyer(email=email, shipping_address=address),
             payment_method=order.card,
@@ -130,6 +172,7 @@ def _place(name: str, order: DemoOrder) -> None:
             voucher=order.voucher,
             key=key,
         )
+        AFTERWARDS[order.then](placed)
     except Declined as refusal:
         remember(key=key, status=402, body={}, order=refusal.order)
     except (AlreadyPlaced, AlreadyAnswered, KeyInProgress):
