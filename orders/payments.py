@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from notifications.pipeline.events import publish
-from orders import inventory, numbers, revising, vouchers
+from orders import inventory, links, numbers, revising, vouchers
 from orders.compensation import undo_paid
 from orders.events import (
     OrderCancelled,
@@ -38,6 +38,7 @@ def charge_of(attempt: PaymentAttempt) -> Charge:
         email=attempt.order.email,
         started_at=attempt.started_at,
         capture_later=attempt.capture_later,
+        return_url=links.guest_link(attempt.order),
     )
 
 

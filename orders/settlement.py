@@ -13,6 +13,7 @@ from orders.gateways import stripe
 from orders.gateways.base import ListedCharge, ListedRefund, RefundStatus, Status
 from orders.gateways.stripe_client import CLOCKS_DIFFER
 from orders.models import Difference, Order, PaymentAttempt, Refund
+from orders.templatetags.shop import money
 
 Kind = Difference.Kind
 YOUNG = timedelta(minutes=2)  # what is younger is still being settled by itself
@@ -74,7 +75,8 @@ def _charges_there(charges: Sequence[ListedCharge]) -> Iterator[Disagreement]:
         elif attempt.state not in (PaymentAttempt.State.SUCCEEDED, PaymentAttempt.State.MISMATCH):
             yield from _unsettled(charge, attempt)
         elif (attempt.captured, attempt.captured_currency) != (charge.amount, charge.currency):
-            detail = f"{attempt.captured} {attempt.captured_currency} here, {charge.amount} {charge.currency} there"
+            ours = money(attempt.captured, attempt.captured_currency or attempt.currency)
+            detail = f"{ours} here, {money(charge.amount, charge.currency)} there"
             yield _about(Kind.AMOUNT, attempt, charge, detail)
 
 
@@ -87,7 +89,7 @@ def _stray(charge: ListedCharge) -> Iterator[Disagreement]:
         gateway_id=charge.gateway_id,
         amount=charge.amount,
         currency=charge.currency,
-        detail=f"The gateway took {charge.amount} {charge.currency} for {charge.order_number or 'no order'}.",
+        detail=f"The gateway took {money(charge.amount, charge.currency)} for {charge.order_number or 'no order'}.",
     )
 
 
@@ -150,7 +152,7 @@ def _refunds_there(back: Sequence[ListedRefund]) -> Iterator[Disagreement]:
             gateway_id=one.intent_id,
             amount=one.amount,
             currency=one.currency,
-            detail=f"The gateway gave {one.amount} {one.currency} back; our books do not say so.",
+            detail=f"The gateway gave {money(one.amount, one.currency)} back; our books do not say so.",
         )
 
 

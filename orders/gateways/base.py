@@ -87,6 +87,7 @@ class Charge:
     email: str
     started_at: datetime | None = None
     capture_later: bool = False  # only hold the money now; `capture` takes it
+    return_url: str = ""  # where the buyer goes after approving the payment
 
 
 @dataclass(frozen=True, kw_only=True)

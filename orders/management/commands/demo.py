@@ -11,7 +11,8 @@ from orders import fulfilment, inventory
 from orders.checkout import AlreadyAnswered, AlreadyPlaced, Buyer, Declined, Item, Key, KeyInProgress, place_order
 from orders.gateways import stripe
 from orders.idempotency import remember
-from orders.models import Order, Product, ProductPrice, ShippingMethod, ShippingPrice, Stock, TaxRate, Voucherfrom orders.payments import charge_of, settle
+from orders.models import Order, Product, ProductPrice, ShippingMethod, ShippingPrice, Stock, TaxRate, Voucher
+from orders.payments import charge_of, settle
 from orders.refunds import Units, refund
 from orders.status import move
 
@@ -142,7 +143,6 @@ def _expire(order: Order) -> None:
 
 
 AFTERWARDS: dict[str, Callable[[Order], object]] = {
-    "": lambda order: None,
     "ship a part": _ship_a_part,
     "ship": lambda order: fulfilment.ship(order=order, carrier="DHL", tracking="JD0140000000"),
     "complete": _complete,
@@ -172,7 +172,8 @@ def _place(name: str, order: DemoOrder) -> None:
             voucher=order.voucher,
             key=key,
         )
-        AFTERWARDS[order.then](placed)
+        if order.then:
+            AFTERWARDS[order.then](placed)
     except Declined as refusal:
         remember(key=key, status=402, body={}, order=refusal.order)
     except (AlreadyPlaced, AlreadyAnswered, KeyInProgress):
