@@ -25,3 +25,16 @@ class MoneyOf(serializers.Field[Any, Any, dict[str, Any], Any]):
     def _currency(self, row: Any) -> str:
         currency: str = row.currency if hasattr(row, "currency") else row.order.currency
         return currency
+
+
+@extend_schema_field(MoneySerializer)
+class PriceOf(serializers.Field[Any, Any, dict[str, Any], Any]):
+    """A product's price as `reach.products` has found it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(source="*", read_only=True, **options)
+
+    def to_representation(self, product: Any) -> dict[str, Any]:
+        if product.unit_price is None:
+            return {"amount": product.price, "currency": product.currency}
+        return {"amount": product.unit_price, "currency": product.asked_currency}

@@ -5,6 +5,7 @@ import json
 import re
 from typing import Any, Final
 
+from django.conf import settings
 from rest_framework import serializers
 from rest_framework.request import Request
 
@@ -111,6 +112,15 @@ class ReturnAskedSerializer(serializers.Serializer[Any]):
     reason = Line(max_length=200, required=False, default="", allow_blank=True)
 
 
+class ProductFilter(serializers.Serializer[Any]):
+    currency = Line(
+        min_length=3, max_length=3, required=False, help_text="Prices in this currency; the shop's own when left out."
+    )
+
+    def validate_currency(self, code: str) -> str:
+        return code.upper()
+
+
 class OrderFilter(serializers.Serializer[Any]):
     status = serializers.ChoiceField(choices=Order.Status.choices, required=False)
     email = EmailLine(max_length=254, required=False)
@@ -120,6 +130,13 @@ class OrderFilter(serializers.Serializer[Any]):
         """The filter in the words of the database."""
         columns = {"status": "status", "email": "email__iexact", "created_after": "placed_at__gt"}
         return {columns[name]: value for name, value in self.validated_data.items()}
+
+
+def currency_asked(request: Request) -> str:
+    """The currency in the request's query, or the shop's own. Raises ValidationError."""
+    asked = ProductFilter(data=request.query_params)
+    asked.is_valid(raise_exception=True)
+    return str(asked.validated_data.get("currency", settings.CURRENCY))
 
 
 def order_asked(request: Request) -> tuple[dict[str, Any], Key]:

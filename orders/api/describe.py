@@ -5,7 +5,7 @@ from typing import Any, Final
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
 from notifications.api.problems import MEDIA_TYPE, refusals
-from orders.api.asked import KEY_HEADER, NewOrderSerializer, OrderFilter
+from orders.api.asked import KEY_HEADER, NewOrderSerializer, OrderFilter, ProductFilter
 from orders.api.shapes import OrderSerializer, ProductSerializer, TimelineSerializer
 
 SKU: Final = OpenApiParameter("sku", str, OpenApiParameter.PATH)
@@ -75,13 +75,14 @@ def _order_with(name: str, **card: str) -> OpenApiExample:
 LIST_PRODUCTS: Final[dict[str, Any]] = {
     "operation_id": "list_products",
     "summary": "What is for sale",
+    "parameters": [ProductFilter],
     "responses": {200: ProductSerializer(many=True), **refusals(400, 401, 406)},
 }
 GET_PRODUCT: Final[dict[str, Any]] = {
     "operation_id": "get_product",
     "summary": "One product",
-    "parameters": [SKU],
-    "responses": {200: ProductSerializer, **refusals(401, 404, 406)},
+    "parameters": [SKU, ProductFilter],
+    "responses": {200: ProductSerializer, **refusals(400, 401, 404, 406)},
 }
 LIST_ORDERS: Final[dict[str, Any]] = {
     "operation_id": "list_orders",

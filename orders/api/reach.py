@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import Prefetch
+from django.db.models import Prefetch, Value
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
@@ -11,6 +11,7 @@ from notifications.api.scopes import HasScope, IsStaffWithScope
 from orders.models import Order, OrderLine, Product
 from orders.models.catalog import ProductQuerySet
 from orders.models.order import OrderQuerySet
+from orders.offers import sold_in
 
 
 class StaffDecide(HasScope):
@@ -36,6 +37,8 @@ def orders_of(user: User) -> OrderQuerySet:
     return for_answers() if user.is_staff else for_answers().of(user.pk)
 
 
-def products() -> ProductQuerySet:
-    """What has a place on the shelf, be it empty."""
-    return Product.objects.active().filter(stock__isnull=False).select_related("stock")
+def products(*, currency: str) -> ProductQuerySet:
+    """What has a place on the shelf, be it empty, each with its price in this currency."""
+    on_shelf = Product.objects.active().filter(stock__isnull=False).select_related("stock")
+    priced: ProductQuerySet = sold_in(on_shelf, currency=currency).annotate(asked_currency=Value(currency))
+    return priced

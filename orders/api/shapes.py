@@ -11,7 +11,7 @@ from rest_framework import serializers
 from notifications.models import Delivery
 from orders import links
 from orders.afterwards import KINDS
-from orders.api.amounts import MoneyOf
+from orders.api.amounts import MoneyOf, PriceOf
 from orders.api.parts import (
     InvoiceSerializer,
     RefundSerializer,
@@ -40,7 +40,7 @@ class ProductSerializer(serializers.Serializer[Any]):
     sku = serializers.CharField()
     name = serializers.CharField()
     description = serializers.CharField(allow_blank=True)
-    price = MoneyOf("price")
+    price = PriceOf(help_text="In the currency you asked for; in the product's own where it is not sold in that one.")
     available = serializers.IntegerField(source="stock.available", min_value=0)
     url = serializers.SerializerMethodField(help_text="Its page in the shop.")
 

@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from accounts.models import User
 from notifications.api.scopes import HasScope
 from orders.api import describe
-from orders.api.asked import OrderFilter, order_asked
+from orders.api.asked import OrderFilter, currency_asked, order_asked
 from orders.api.placing import place
 from orders.api.reach import orders_of, products
 from orders.api.shapes import EntrySerializer, ProductSerializer, order_bodies
@@ -30,7 +30,7 @@ class Products(GenericAPIView[Any]):
 
     @extend_schema(**describe.LIST_PRODUCTS)
     def get(self, request: Request) -> Response:
-        page = self.paginate_queryset(products())
+        page = self.paginate_queryset(products(currency=currency_asked(request)))
         return self.get_paginated_response(ProductSerializer(page, many=True).data)
 
 
@@ -39,7 +39,8 @@ class OneProduct(GenericAPIView[Any]):
 
     @extend_schema(**describe.GET_PRODUCT)
     def get(self, request: Request, sku: str) -> Response:
-        return Response(ProductSerializer(get_object_or_404(products(), sku=sku)).data)
+        found = get_object_or_404(products(currency=currency_asked(request)), sku=sku)
+        return Response(ProductSerializer(found).data)
 
 
 class Orders(GenericAPIView[Any]):

@@ -261,6 +261,20 @@ def ada(transactional_db, shop):
     return Program(customer(), ["orders:read", "orders:write"])
 
 
+def test_products_are_priced_in_the_currency_asked_for_and_else_in_their_own(ada):
+    def prices(**query):
+        return {row["sku"]: tuple(row["price"].values()) for row in sent(ada.get("products/", query))["results"]}
+
+    assert prices() == {"MUG": (1200, "EUR"), "HAT": (900, "EUR")}
+    assert prices(currency="jpy") == {"MUG": (2100, "JPY"), "HAT": (900, "EUR")}
+    assert sent(ada.get("products/MUG/", {"currency": "USD"}))["price"] == {"amount": 1350, "currency": "USD"}
+
+
+@pytest.mark.parametrize("path", ["products/", "products/MUG/"])
+def test_products_in_what_is_no_currency_are_a_400(ada, path):
+    assert ada.get(path, {"currency": "EURO"}).status_code == 400
+
+
 def test_a_program_orders_in_another_currency(ada, charges):
     answer = ada.order(items=[{"sku": "MUG", "quantity": 1}], currency="jpy")
 

@@ -100,6 +100,10 @@ def test_equal_lines_give_equal_parts_but_for_one_unit(amount, shares):
     assert parts == sorted(parts, reverse=True)  # of equal ones the first
 
 
+def test_the_largest_remainder_gets_the_unit_that_is_left():
+    assert (split(1, [1, 2]), split(10, [1, 5, 3]), split(2, [1, 1, 1])) == ([0, 1], [1, 6, 3], [1, 1, 0])
+
+
 def test_nothing_is_spread_over_nothing():
     assert (split(0, []), split(0, [0, 0])) == ([], [0, 0])
 

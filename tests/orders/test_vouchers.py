@@ -302,7 +302,7 @@ def between_quote_and_order(monkeypatch, happens):
         ({"ends_at": BEFORE}, f"The voucher TEN ended on {BEFORE:%d %B %Y}."),
         ({"is_active": False}, "There is no voucher 'TEN'."),
         ({"value": 50}, "The voucher TEN has changed: look at the price again."),
-        ({"value": 300, "kind": "amount", "currency": "EUR"}, "The voucher TEN has changed: look at the price again."),
+        ({"kind": "amount", "currency": "EUR"}, "The voucher TEN has changed: look at the price again."),
         ({"minimum": 5000}, "The voucher TEN needs goods for at least €50.00."),
     ],
 )
