@@ -12,7 +12,7 @@ from tests.crash.stage import open_stage
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__, allow_abbrev=False)
     parser.add_argument("what", choices=["sweep", "worlds", "mutants"])
     parser.add_argument("folder", type=Path, help="for everything that is written")
     parser.add_argument("--database", default="", help="a URL; SQLite in the folder when not given")

@@ -1,7 +1,7 @@
 """Which crash point a death was at, told from how far the flow had come.
 
-C0 to C7 checkout, W0 to W2 webhook, F- to F2 refund, E0 to E3 delivery, R0 to R2 a question to the gateway;
-X0 to X2 is any flow of one transaction: before it, in it, behind it.
+C0 to C7 checkout; F- to F2 what asks the gateway after a decision; E0 to E3 delivery, R0 to R2 its question to the
+gateway; W0 to W2 webhook and S0 to S2 parcel: before their one transaction, in it, behind it.
 """
 
 
@@ -43,13 +43,18 @@ def _question(at):
     return "R1" if at.answered else "R0"
 
 
-def one_transaction(letter):
-    def point(at):
-        if at.commits or at.told:
-            return f"{letter}2"
-        return f"{letter}1" if at.open else f"{letter}0"
+def webhook(at):
+    return _one_transaction("W", at)
 
-    return point
+
+def parcel(at):
+    return _one_transaction("S", at)
+
+
+def _one_transaction(letter, at):
+    if at.commits or at.told:
+        return f"{letter}2"
+    return f"{letter}1" if at.open else f"{letter}0"
 
 
 CHECKOUT = ("C0", "C1", "C2", "C3", "C4", "C5", "C6", "C7")

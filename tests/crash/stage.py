@@ -8,6 +8,7 @@ import contextlib
 import gc
 import json
 import os
+import signal
 import socket
 import sys
 import time
@@ -18,6 +19,7 @@ from urllib.parse import quote
 
 from config import ports
 from config.supervisor import Program, Supervisor
+from config.supervisor import _die_with as die_with
 from tests.crash.actors import Actor, Part
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -27,6 +29,57 @@ PATIENCE = 0.2  # seconds an actor waits for the bank; a buyer's ten would make 
 STARTING = 60.0  # seconds
 
 
+class Bank:
+    """The real bank, as a process with a ledger of its own from one clearing of the stage to the next.
+
+    It is forked, not started: a new bank for each world costs milliseconds. It is never killed in the middle of one.
+    """
+
+    def __init__(self, port: int, folder: Path, *, tells: str) -> None:
+        self.port, self._ledger, self._tells, self._pid = port, folder / "bank.jsonl", tells, 0
+
+    def open(self) -> None:
+        for file in self._ledger.parent.glob("bank.jsonl*"):
+            file.unlink()
+        parent = os.getpid()
+        self._pid = os.fork()
+        if self._pid == 0:
+            die_with(parent)
+            self._serve()
+        await_port(self.port)
+
+    def close(self) -> None:
+        if self._pid:
+            os.kill(self._pid, signal.SIGKILL)
+            os.waitpid(self._pid, 0)
+            self._pid = 0
+
+    def _serve(self) -> None:
+        try:
+            from orders.gateways.bank.__main__ import main
+
+            options = {"--port": self.port, "--ledger": self._ledger, "--late": LATE}
+            options |= {"--webhook-url": self._tells, "--webhook-secret": SECRET}
+            sys.argv = ["bank", *(str(word) for option in options.items() for word in option), "--playground"]
+            log = os.open(self._ledger.parent / "bank.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+            main()
+        finally:
+            os._exit(1)
+
+
+def await_port(port: int) -> None:
+    deadline = time.monotonic() + STARTING
+    while True:
+        try:
+            return socket.create_connection((ports.HOST, port), timeout=1).close()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.003)
+
+
 def nothing() -> None:
     """The mutation of a shop that is as it should be."""
 
@@ -34,10 +87,10 @@ def nothing() -> None:
 class Stage:
     """Open one in a process of its own (`open_stage`): Django is set up once, for one database."""
 
-    def __init__(self, folder: Path, supervisor: Supervisor) -> None:
-        self.folder, self._supervisor = folder, supervisor
-        self.hits_file, self.ledger_file = folder / "hits.jsonl", folder / "ledger.jsonl"
-        self.events_file, self.receipts_file = folder / "events.jsonl", folder / "mailbox" / "receipts.jsonl"
+    def __init__(self, folder: Path, supervisor: Supervisor, bank: Bank) -> None:
+        self.folder, self.bank, self._supervisor = folder, bank, supervisor
+        self.hits_file, self.events_file = folder / "hits.jsonl", folder / "events.jsonl"
+        self.receipts_file = folder / "mailbox" / "receipts.jsonl"
         self.mutate: Callable[[], None] = nothing  # called once in each new actor
         self.moved = 0.0  # seconds that have passed for the rows
         self.pressed = 0  # poisoned deliveries that a person has retried
@@ -49,6 +102,7 @@ class Stage:
         self._send_home()
         if self._keeper:
             self._keeper.send_home()
+        self.bank.close()
         self._supervisor.stop()
 
     def actor(self, *, honest: bool = False) -> Actor:
@@ -92,11 +146,6 @@ class Stage:
     def receipts(self) -> list[dict[str, Any]]:
         return list(self._since_cleared(self.receipts_file))
 
-    def show_ledger(self) -> None:
-        """Lay the bank's lines since the last clearing where the shop's own checks read them."""
-        lines = "".join(json.dumps(line) + "\n" for line in self._since_cleared(self.ledger_file))
-        (self.folder / "bank.jsonl").write_text(lines)
-
     def _since_cleared(self, file: Path) -> Iterator[dict[str, Any]]:
         if not file.exists():
             return
@@ -110,8 +159,10 @@ class Stage:
         """An empty shop with its furniture, and witnesses that begin anew."""
         from tests.crash import rows  # it needs Django, which is set up by then
 
+        self.bank.close()
         self.ask(rows.empty)
-        for file in (self.ledger_file, self.events_file, self.receipts_file, self.hits_file):
+        self.bank.open()
+        for file in (self.events_file, self.receipts_file, self.hits_file):
             self._marks[file] = file.stat().st_size if file.exists() else 0
         self.moved = 0.0
 
@@ -140,37 +191,35 @@ def open_stage(folder: Path, *, database_url: str = "") -> Iterator[Stage]:
     """Start the witnesses, set Django up for this folder and database, migrate, and warm up."""
     folder.mkdir(parents=True, exist_ok=True)
     supervisor = Supervisor(logs=folder / "logs", cwd=CHECKOUT, say=lambda _: None)
-    stage = Stage(folder, supervisor)
+    bank, smtp, collector = ports.free_ports(3)
+    stage = Stage(folder, supervisor, Bank(bank, folder, tells=f"http://{ports.HOST}:{collector}/"))
     try:
-        _open(stage, database_url)
+        _open(stage, smtp, collector, database_url)
         yield stage
     finally:
         stage.close()
 
 
-def _open(stage: Stage, database_url: str) -> None:
-    bank, smtp, collector = ports.free_ports(3)
+def _open(stage: Stage, smtp: int, collector: int, database_url: str) -> None:
     os.environ |= {
         "WAYBILL_DATA": str(stage.folder),
         "DATABASE_URL": database_url or f"sqlite:///{quote(str(stage.folder))}/shop.sqlite3",
-        "STRIPE_API_BASE": f"http://{ports.HOST}:{bank}",
+        "STRIPE_API_BASE": f"http://{ports.HOST}:{stage.bank.port}",
         "STRIPE_WEBHOOK_SECRET": SECRET,
         "EMAIL_URL": f"smtp://{ports.HOST}:{smtp}",
         "BROKER_URL": "",
         "LOG_LEVEL": os.environ.get("LOG_LEVEL", "ERROR"),
         "DJANGO_SETTINGS_MODULE": "config.settings",
     }
-    hook = ["--webhook-url", f"http://{ports.HOST}:{collector}/", "--webhook-secret", SECRET]
-    ledger = ["--ledger", str(stage.ledger_file), "--late", str(LATE)]
     for name, *argv in (
         ("collector", "tests.crash.collector", str(collector), str(stage.events_file)),
-        ("bank", "orders.gateways.bank", "--port", str(bank), *ledger, *hook),
         ("mailbox", "notifications.mail.mailbox", "--port", str(smtp), "--folder", str(stage.folder / "mailbox")),
     ):
         stage._supervisor.start(Program(name=name, argv=[sys.executable, "-m", *argv], serves=True))
     _set_django_up()
-    for port in (bank, smtp, collector):
-        _await(port)
+    await_port(smtp)
+    await_port(collector)
+    stage.bank.open()
     _warm_up()
 
 
@@ -201,14 +250,3 @@ def _warm_up() -> None:
         line.close()  # else the children would share one connection to the bank
     gc.collect()
     gc.freeze()
-
-
-def _await(port: int) -> None:
-    deadline = time.monotonic() + STARTING
-    while True:
-        try:
-            return socket.create_connection((ports.HOST, port), timeout=1).close()
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)

@@ -12,9 +12,12 @@ from typing import Any
 
 from tests.crash.actors import Part
 from tests.crash.boundaries import SIDES, Kill
-from tests.crash.flows import FLOWS, Flow, relay_round
-from tests.crash.recovery import Story, judge, recover
+from tests.crash.flow import Flow
+from tests.crash.flows import FLOWS
+from tests.crash.pipeline import carry_on
+from tests.crash.recovery import judge, recover
 from tests.crash.stage import Stage
+from tests.crash.stories import Story
 
 
 @dataclass
@@ -22,6 +25,7 @@ class Swept:
     """What became of one flow."""
 
     flow: str
+    least: int
     boundaries: list[list[Any]] = field(default_factory=list)
     kills: int = 0
     hits: int = 0
@@ -32,7 +36,7 @@ class Swept:
 def sweep(stage: Stage, flow: Flow) -> Swept:
     """Every boundary of `flow`, before and after."""
     stage.clear()
-    swept = Swept(flow.name, boundaries=_count(stage, flow))
+    swept = Swept(flow.name, flow.least, boundaries=_count(stage, flow))
     kills = [Kill(n, side) for n, _, _ in swept.boundaries for side in SIDES]
     tags = [f"{flow.name}-{kill.side}-{kill.n}" for kill in kills]
     stories = [Story(facts) for facts in stage.ask(_prepared, flow.name, tags)]
@@ -47,7 +51,7 @@ def sweep(stage: Stage, flow: Flow) -> Swept:
 def sweep_pairs(stage: Stage, flow: Flow) -> Swept:
     """Each boundary, and after it each boundary of whoever carries on: the client's second try, or the relay."""
     stage.clear()
-    swept = Swept(flow.name, boundaries=_count(stage, flow))
+    swept = Swept(flow.name, flow.least, boundaries=_count(stage, flow))
     for n, _, _ in swept.boundaries:
         for side in SIDES:
             stage.clear()
@@ -96,10 +100,10 @@ def _act(stage, flow, story, *, kill=None):
 
 
 def _again(stage, flow, story, *, kill):
-    """The second try, killed too: by the client who was cut off, or by the relay that finds the rest."""
+    """The second try, killed too: of the client who was cut off, or of the worker that takes the delivery over."""
     if not flow.by_relay:
         return _act(stage, flow, story, kill=kill)
-    return _alone(stage, Part(relay_round, (stage.moved,), "relay", flow.point, kill))
+    return _alone(stage, Part(carry_on, (story.facts,), flow.name, flow.point, kill))
 
 
 def _alone(stage, part):
@@ -134,7 +138,7 @@ def _try_again(stage, flow, stories):
         return
     actor = stage.actor()
     for story in stories:
-        if story.answers[-1] is None or not flow.final(story.answers[-1]):
+        if not story.content:
             ending = actor.start(Part(flow.act, (story.facts,), flow.name, flow.point)).ending()
             assert not ending.broke, ending.broke
             story.answers.append(ending.answer)

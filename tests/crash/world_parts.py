@@ -1,14 +1,16 @@
 """What may happen in a random world: who does what, to whom, with which luck."""
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.crash import flows, points
+from tests.crash import buyer, flows, pipeline, points, staff
 from tests.crash.actors import Part
-from tests.crash.recovery import Story
+from tests.crash.flow import Facts, order_body
 from tests.crash.stage import Stage
+from tests.crash.stories import Story
 
 if TYPE_CHECKING:
     from tests.crash.worlds import World
@@ -22,7 +24,11 @@ CARDS = {
     "pm_bank_timeout_after_charge": 10,
     "pm_bank_error_after_charge": 10,
     "pm_bank_late_success": 10,
+    "pm_bank_wrong_amount": 3,
+    "pm_card_pendingRefund": 2,
+    "pm_card_refundFail": 2,
 }
+KEPT_COUNT = ("checkout", "webhook", "refund", "cancel", "ship")  # flows of which the boundaries are counted
 
 
 @dataclass(frozen=True)
@@ -40,23 +46,19 @@ class Move:
 def furnish(counts: list[int]) -> list[str]:
     """Products with so many units each. Returns their SKUs."""
     for i, units in enumerate(counts):
-        flows.product(f"THING-{i}", units=units, price=990 + 500 * i)
+        buyer.product(f"THING-{i}", units=units, price=990 + 500 * i)
     return [f"THING-{i}" for i in range(len(counts))]
 
 
 def counted(stage: Stage) -> dict[str, dict[str, int]]:
     """How many boundaries of each kind the flows have that a world kills."""
     counts = {}
-    for name in ("checkout",):
+    for name in KEPT_COUNT:
         stage.clear()
         facts, flow = stage.ask(flows.prepare, name, "count"), flows.FLOWS[name]
         ending = stage.player(0).start(Part(flow.act, (facts,), name, flow.point, count=True)).ending()
         counts[name] = dict(Counter(kind for _, kind, _ in ending.seen))
     return counts
-
-
-def is_content(story: Story) -> bool:
-    return bool(story.answers) and story.answers[-1] is not None and flows.is_final(story.answers[-1])
 
 
 # -- moves -------------------------------------------------------------------------------------
@@ -72,45 +74,107 @@ def checkout(world: "World") -> Move:
     [card] = world.dice.choices(list(CARDS), list(CARDS.values()))
     wanted = world.dice.sample(world.skus, world.dice.randint(1, min(2, len(world.skus))))
     items = [(sku, world.dice.choice((1, 1, 1, 2))) for sku in wanted]
-    i = len(world.stories)
-    facts = {"tag": f"buyer-{i}", "key": f"{world.seed}-{i}", "card": card}
-    facts["order"] = flows.order_body(f"buyer-{i}@example.com", items, card)
+    name = f"buyer-{world.checkouts}"
+    facts = {"verb": "checkout", "tag": name, "key": f"{world.seed}-{name}"}
+    facts["order"] = order_body(f"{name}@example.com", items, card)
+    world.checkouts += 1
+    return _told(world, facts, f"{name} orders {items} with {card}")
+
+
+def _told(world: "World", facts: Facts, text: str) -> Move:
     world.stories.append(Story(facts))
-    return _checkout(world, i, f"buyer-{i} orders {items} with {card}")
+    return repeat(world, len(world.stories) - 1, text)
 
 
-def again(world: "World", i: int | None = None) -> Move:
+def again(world: "World") -> Move:
     """A client repeats its request, with the same key; it may still be at work."""
-    chosen = world.dice.randrange(len(world.stories)) if i is None else i
-    return _checkout(world, chosen, f"buyer-{chosen} asks again")
+    i = world.dice.randrange(len(world.stories))
+    return repeat(world, i, f"{world.stories[i].facts['tag']} asks again")
 
 
-def _checkout(world: "World", i: int, text: str) -> Move:
-    return Move(text, flows.check_out, (world.stories[i].facts,), "checkout", points.checkout, i)
+def repeat(world: "World", i: int, text: str) -> Move:
+    """What the i-th story is about, once more."""
+    facts = world.stories[i].facts
+    if facts["verb"] == "checkout":
+        return Move(text, buyer.check_out, (facts,), "checkout", points.checkout, i)
+    point = points.parcel if facts["verb"] == "ship" else points.refund
+    return Move(text, staff.decide, (facts,), facts["verb"], point, i)
 
 
 def something_else(world: "World") -> Move:
     """The same key with another request: 422 when the first has come through, and a sale when it has not."""
-    i = world.dice.randrange(len(world.stories))
-    other = {**world.stories[i].facts, "order": {**world.stories[i].facts["order"], "email": "other@example.com"}}
-    return Move(f"buyer-{i} asks for something else", flows.check_out, (other,), "checkout", points.checkout)
+    facts = _any_checkout(world)
+    other = {**facts, "order": {**facts["order"], "email": "other@example.com"}}
+    return Move(f"{facts['tag']} asks for something else", buyer.check_out, (other,), "checkout", points.checkout)
+
+
+def _any_checkout(world: "World") -> Facts:
+    placed = [story.facts for story in world.stories if story.facts["verb"] == "checkout"]
+    facts: Facts = world.dice.choice(placed)
+    return facts
+
+
+def cancel(world: "World") -> Move:
+    return _decision(world, "cancel", {"reason": "second thoughts"})
+
+
+def refund(world: "World") -> Move:
+    """Some of the money, or all of it, with or without putting the goods back."""
+    amount = {"amount": world.dice.choice((100, 990, 2000))} if world.dice.random() < 0.5 else {}
+    restock = not amount and world.dice.random() < 0.5
+    return _decision(world, "refund", {**amount, "reason": "broken", "restock": restock})
+
+
+def ship(world: "World") -> Move:
+    return _decision(world, "ship", staff.PARCEL)
+
+
+def _decision(world: "World", verb: str, asked: dict[str, Any]) -> Move:
+    of = _any_checkout(world)
+    name = f"{verb}-{len(world.stories)}"
+    facts = {"verb": verb, "tag": name, "of": of["key"], "key": f"{world.seed}-{name}", "asked": asked}
+    return _told(world, facts, f"{name} of {of['tag']}'s order, {asked}")
+
+
+def event(world: "World") -> Move:
+    """One of the bank's letters is brought: the last, an old one, or one that was brought before."""
+    letters = world.stage.events()
+    if not letters:
+        return relay(world)
+    body = world.dice.choice(letters)["body"]
+    return _event(world, body, f"the bank's letter {json.loads(body)['type']} is brought")
+
+
+def _event(world: "World", body: str, text: str) -> Move:
+    return Move(text, buyer.bring_event, ({"verb": "webhook", "body": body},), "webhook", points.webhook)
+
+
+def all_events(world: "World") -> list[Move]:
+    """Everything the bank has ever said, in any order."""
+    bodies = [letter["body"] for letter in world.stage.events()]
+    world.dice.shuffle(bodies)
+    return [_event(world, body, f"at last, {json.loads(body)['type']}") for body in bodies]
 
 
 def approve(world: "World") -> Move:
     """A buyer who was sent to the bank's page comes back from it, content or not; or never goes there."""
-    i, yes = world.dice.randrange(len(world.stories)), world.dice.random() < 0.7
+    facts, yes = _any_checkout(world), world.dice.random() < 0.7
     decision = "approve" if yes else "refuse"
-    return Move(f"buyer-{i} would {decision}", flows.at_the_bank, (world.stories[i].facts["key"], decision), "", None)
+    return Move(f"{facts['tag']} would {decision}", buyer.at_the_bank, (facts["key"], decision), "", None)
 
 
 def relay(world: "World") -> Move:
-    return Move("a relay's round", flows.relay_round, (world.stage.moved,), "relay", points.delivery)
+    return Move("a relay's round", pipeline.relay_round, (world.stage.moved,), "relay", points.delivery)
 
 
 MOVES: list[tuple[Callable[["World"], Move], int]] = [
-    (checkout, 50),
-    (again, 18),
-    (something_else, 3),
+    (checkout, 46),
+    (again, 14),
+    (something_else, 2),
     (approve, 5),
-    (relay, 18),
+    (relay, 14),
+    (event, 9),
+    (cancel, 5),
+    (refund, 6),
+    (ship, 4),
 ]

@@ -15,8 +15,9 @@ from typing import Any
 from tests.crash import world_parts
 from tests.crash.actors import Ending, Part
 from tests.crash.boundaries import SIDES, Kill
-from tests.crash.recovery import Story, judge, recover
+from tests.crash.recovery import judge, recover
 from tests.crash.stage import Stage
+from tests.crash.stories import Story
 
 OPERATIONS = 9  # of a world
 AT_ONCE = 3
@@ -47,7 +48,7 @@ class Tally:
 
     def add(self, world: "World", hits: list[dict[str, Any]]) -> None:
         self.worlds += 1
-        self.checkouts += len(world.stories)
+        self.checkouts += world.checkouts
         self.operations += world.operations
         self.kills += len(hits)
         self.pressed = world.stage.pressed
@@ -61,7 +62,7 @@ class World:
         self.dice = random.Random(seed)
         self.stories: list[Story] = []
         self.log: list[str] = []
-        self.operations = 0
+        self.operations = self.checkouts = 0
         self._deadliness = self.dice.uniform(*DEADLY)
 
     def play(self) -> list[str]:
@@ -112,14 +113,19 @@ class World:
 
     def _last_things(self) -> list[str]:
         """The deaths are over. Relays recover and clients ask again, until all is quiet and everybody is content."""
+        if self.dice.random() < 0.5:
+            for move in world_parts.all_events(self):
+                self._undisturbed(move)
         for _ in range(REPRISES):
             unrest = recover(self.stage)
-            waiting = [i for i, story in enumerate(self.stories) if not world_parts.is_content(story)]
+            waiting = [i for i, story in enumerate(self.stories) if not story.content]
             if unrest or not waiting:
                 break
             for i in waiting:
-                self._undisturbed(world_parts.again(self, i))
-        left = [f"buyer-{i} never got a final answer: {self.stories[i].answers[-1]}" for i in waiting]
+                self._undisturbed(world_parts.repeat(self, i, f"{self.stories[i].facts['tag']} asks once more"))
+        left = [
+            f"{self.stories[i].facts['tag']} never got a final answer: {self.stories[i].answers[-1]}" for i in waiting
+        ]
         return [*unrest, *left, *(line for line in self.log if "Traceback" in line)]
 
     def _undisturbed(self, move: "world_parts.Move") -> None:
