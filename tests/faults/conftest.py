@@ -5,7 +5,6 @@ import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -14,18 +13,19 @@ from config import ports
 from tests import postgres
 from tests.broker.conftest import Server
 from tests.faults.crowd import Client
+from tests.faults.market import Market, OwnBank
 from tests.faults.proxy import PostgresProxy, Proxy
 from tests.journeys.conftest import books_balance, staffed
-from tests.rig import CHECKOUT, Shop, missing
+from tests.rig import CHECKOUT, missing
 
 __all__ = ["books_balance"]
 
 
-class LinedShop(Shop):
+class LinedShop(Market):
     """The shop reaches its database over a line that fails; who asks about the truth does not."""
 
-    def __init__(self, *args, direct, **options):
-        super().__init__(*args, **options)
+    def __init__(self, folder, bank, *, direct, env):
+        super().__init__(folder, bank, env=env)
         self.direct = direct
 
     @property
@@ -69,9 +69,11 @@ def lined(cluster, tmp_path_factory):
         broker = Server(brokers.program(server=server, port=broker_port, folder=home), home, broker_port)
         stack.callback(broker.kill)
         broker.start()
+        bank = OwnBank(folder).start()
+        stack.callback(bank.kill)
         lines = Lines(
             stack.enter_context(PostgresProxy(cluster.port)),
-            stack.enter_context(Proxy()),
+            stack.enter_context(Proxy(bank.port)),
             stack.enter_context(Proxy(broker_port)),
         )
         env = {
@@ -79,8 +81,7 @@ def lined(cluster, tmp_path_factory):
             "STRIPE_API_BASE": lines.bank.url,
             "BROKER_URL": brokers.url(lines.broker.port),
         }
-        shop = stack.enter_context(LinedShop(folder / "shop", env=env, direct=direct))
-        lines.bank.target = urlsplit(shop.facts["bank_url"]).port
+        shop = stack.enter_context(LinedShop(folder / "shop", bank, direct=direct, env=env))
         yield staffed(shop), lines
 
 

@@ -46,7 +46,7 @@ class Link:
 class Proxy:
     """Clients reach `target` (a port of this machine) by `port`, as well as the fault of the moment lets them."""
 
-    def __init__(self, target=None):
+    def __init__(self, target):
         self.target = target
         [self.port] = ports.free_ports(1)
         self._links = set()
@@ -167,7 +167,7 @@ class Proxy:
 class PostgresProxy(Proxy):
     """Reads along what clients say to PostgreSQL, and can lose the COMMIT of one chosen transaction."""
 
-    def __init__(self, target=None):
+    def __init__(self, target):
         super().__init__(target)
         self.lost = 0
         self._doomed = None

@@ -11,7 +11,7 @@ import pytest
 
 from orders.gateways.bank.webhooks import signature
 from tests.faults.crowd import Crowd, insist
-from tests.faults.races.conftest import SECRET
+from tests.faults.market import SECRET
 from tests.faults.shelf import new_products
 from tests.journeys import tables
 
