@@ -510,6 +510,14 @@ def test_who_has_guessed_too_much_can_still_buy_without_a_code(cart, bank):
     assert [charge.amount for charge in bank.charges] == [4490]
 
 
+def test_a_wrong_code_at_the_last_button_is_one_guess_not_two(cart):
+    voucher()
+    for number in range(guesses.MOST - 1):
+        cart.post("/checkout/", form(cart, voucher=f"GUESS{number}"))
+
+    assert "Voucher TEN" in apply(cart, "TEN").content.decode()
+
+
 def test_after_the_window_one_may_try_again(cart, monkeypatch):
     voucher()
     for number in range(guesses.MOST):
