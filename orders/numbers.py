@@ -45,8 +45,8 @@ def _write(series: str, serial: int, order: Order, amount: int) -> None:
 
 
 def credit_note(refund: Refund) -> Invoice | None:
-    """Write the credit note of money given back; None when there was no invoice to take back."""
-    if refund.order.serial is None:
+    """Write the credit note of money given back; None when there was no invoice to take back, or there is a note."""
+    if refund.order.serial is None or Invoice.objects.filter(refund=refund).exists():
         return None
     series = f"CN{timezone.now():%Y}"
     return Invoice.objects.create(

@@ -42,10 +42,19 @@ def carry_out(*, refund_id: UUID) -> float | None:
     if not Refund.objects.open().filter(free, pk=refund_id).update(state=State.IN_FLIGHT, asked_at=now):
         return ASK_AGAIN if Refund.objects.open().filter(pk=refund_id).exists() else None
     refund = Refund.objects.select_related("attempt").get(pk=refund_id)
-    settle_refund(refund_id=refund_id, outcome=stripe.refund(_ask_of(refund)))
+    settle_refund(refund_id=refund_id, outcome=_asked(refund))
     if not Refund.objects.open().filter(pk=refund_id).exists():
         return None
     return min(max((timezone.now() - refund.created_at).total_seconds() / 4, ASK_AGAIN), LONGEST_WAIT)
+
+
+def _asked(refund: Refund) -> RefundOutcome:
+    """A refund that the gateway has is looked up: under its key it would repeat its first answer for a day."""
+    if refund.gateway_id is None:
+        return stripe.refund(_ask_of(refund))
+    found = stripe.find_refund(_ask_of(refund))
+    lost = found.status is RefundStatus.NOT_FOUND
+    return RefundOutcome(status=RefundStatus.UNKNOWN, code=found.code) if lost else found
 
 
 def _ask_of(refund: Refund) -> RefundAsk:

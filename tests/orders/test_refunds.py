@@ -8,6 +8,7 @@ from django.db.models import F
 
 from notifications.models import Event
 from orders import refunds, repayment
+from orders.gateways.base import RefundOutcome, RefundStatus
 from orders.idempotency import Key, KeyReused
 from orders.models import Invoice, OrderLine, PaymentAttempt, Refund, StockMovement
 from orders.refunds import BadUnits, OverRefund, Units, refund
@@ -189,3 +190,27 @@ def test_the_same_line_named_twice_is_asked_for_as_a_whole(buy, in_order):
         refund(order=buy(), lines=[Units(sku="MUG", quantity=1), Units(sku="MUG", quantity=2)])
 
     assert Refund.objects.count() == 0
+
+
+def test_a_refund_on_its_way_is_looked_up_until_it_has_arrived(buy, bank, in_order):
+    order = buy(card="pm_card_pendingRefund")
+    [made] = refund(order=order, amount=400)
+    assert made.state == "pending"
+
+    bank.play("faults", path="refund", mode="500_before", times=None)  # its key would say "pending" for a day
+    repayment.carry_out(refund_id=made.pk)
+
+    made.refresh_from_db()
+    assert made.state in ("pending", "done")
+    assert made.code != "unknown"
+
+
+def test_money_that_went_back_twice_in_the_telling_has_one_credit_note(buy):
+    [made] = refund(order=buy(), amount=400)
+    told = {"gateway_id": made.gateway_id, "amount": 400, "currency": "EUR"}
+    repayment.settle_refund(refund_id=made.pk, outcome=RefundOutcome(status=RefundStatus.FAILED, **told))
+
+    repayment.settle_refund(refund_id=made.pk, outcome=RefundOutcome(status=RefundStatus.DONE, **told))
+
+    made.refresh_from_db()
+    assert (made.state, made.attempt.refunded, Invoice.objects.filter(kind="credit_note").count()) == ("done", 400, 1)
