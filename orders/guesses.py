@@ -46,4 +46,8 @@ def _spent(limits: Mapping[str, int]) -> bool:
 
 
 def _slot(who: str) -> str:
-    return f"voucher-guesses:{who}:{int(time.time()) // WINDOW}"
+    return f"voucher-guesses:{who}:{_window()}"
+
+
+def _window() -> int:
+    return int(time.time()) // WINDOW

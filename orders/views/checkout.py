@@ -102,7 +102,7 @@ def _place(request: HttpRequest, basket: carts.Cart, form: CheckoutForm) -> Http
     if _placed_with(key) or not basket.lines:
         return _order_of(key)
     carts.send_to(request.session, form.cleaned_data["country"])
-    total = price(request, basket, _terms(form)).total
+    total = price(request, basket, replace(_terms(form), email=form.cleaned_data["email"])).total
     if (total, basket.digest) != (form.cleaned_data["expected_total"], form.cleaned_data["expected_cart"]):
         return _checkout_page(request, basket, form, status=409, price_changed=True)
     return _buy(request, basket, form, key)

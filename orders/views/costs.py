@@ -18,6 +18,7 @@ class Terms:
     shipping_method: str
     country: str
     voucher: str
+    email: str = ""  # only at the last button: until then it would tell a stranger who has bought here
 
 
 def costs(request: HttpRequest, basket: carts.Cart, terms: Terms) -> dict[str, Any]:
@@ -58,6 +59,7 @@ def price(request: HttpRequest, basket: carts.Cart, terms: Terms) -> Quote:
             country=terms.country,
             currency=basket.currency,
             voucher=terms.voucher,
+            email=terms.email,
         )
 
 

@@ -21,8 +21,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def nobody_has_guessed():
+def nobody_has_guessed(monkeypatch):
+    """And no window ends while a test tries."""
     cache.clear()
+    monkeypatch.setattr(guesses, "_window", lambda: 1)
 
 
 @pytest.fixture(autouse=True)
@@ -441,6 +443,19 @@ def test_a_wrong_code_is_told_beside_its_field_and_nothing_is_charged(cart, bank
     assert bank.charges == []
 
 
+def test_whose_voucher_it_is_not_is_told_at_the_last_button_and_never_before(cart, bank):
+    voucher(first_order_only=True, most_each=1)
+    buy("", email="ada@example.com")
+
+    looked = apply(cart, "TEN", email="ada@example.com").content.decode()
+    answer = cart.post("/checkout/", form(cart, voucher="TEN"))
+
+    assert "Voucher TEN" in looked
+    assert answer.status_code == 422
+    assert "The voucher TEN is for a customer&#x27;s first order." in answer.content.decode()
+    assert (len(bank.charges), Order.objects.count()) == (1, 1)
+
+
 def test_a_voucher_that_is_used_up_at_the_last_moment_is_told_at_its_field(cart, bank, monkeypatch):
     voucher(most=1)
     apply(cart, "TEN")
@@ -522,8 +537,7 @@ def test_after_the_window_one_may_try_again(cart, monkeypatch):
     voucher()
     for number in range(guesses.MOST):
         apply(cart, f"GUESS{number}")
-    later = guesses.time.time() + guesses.WINDOW
-    monkeypatch.setattr(guesses.time, "time", lambda: later)
+    monkeypatch.setattr(guesses, "_window", lambda: 2)
 
     assert "Voucher TEN" in apply(cart, "TEN").content.decode()
 
