@@ -113,6 +113,12 @@ def at_the_bank(key: str, decision: str) -> None:
             urllib.request.build_opener(StayThere).open(attempt.action_url, form, timeout=5).close()
 
 
+def spoil_next(path: str, mode: str) -> None:
+    """The bank's next request of this kind fails in this way."""
+    asked = json.dumps({"path": path, "mode": mode, "times": 1}).encode()
+    urllib.request.urlopen(f"{settings.STRIPE_API_BASE}/test/faults", asked, timeout=5).close()
+
+
 class StayThere(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_):
         return None

@@ -28,7 +28,9 @@ CARDS = {
     "pm_card_pendingRefund": 2,
     "pm_card_refundFail": 2,
 }
-KEPT_COUNT = ("checkout", "webhook", "refund", "cancel", "ship")  # flows of which the boundaries are counted
+PATHS = ("create", "confirm", "confirm", "cancel", "retrieve", "list", "refund", "any")
+MOODS = ("drop_before", "drop_after", "hang_after", "500_before", "500_after", "409", "429", "garbage", "empty")
+COUNTED = ("checkout", "webhook", "refund", "cancel", "ship")  # flows of which the boundaries are counted
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def furnish(counts: list[int]) -> list[str]:
 def counted(stage: Stage) -> dict[str, dict[str, int]]:
     """How many boundaries of each kind the flows have that a world kills."""
     counts = {}
-    for name in KEPT_COUNT:
+    for name in COUNTED:
         stage.clear()
         facts, flow = stage.ask(flows.prepare, name, "count"), flows.FLOWS[name]
         ending = stage.player(0).start(Part(flow.act, (facts,), name, flow.point, count=True)).ending()
@@ -163,6 +165,12 @@ def approve(world: "World") -> Move:
     return Move(f"{facts['tag']} would {decision}", buyer.at_the_bank, (facts["key"], decision), "", None)
 
 
+def mood(world: "World") -> Move:
+    """One request to the bank will go wrong, whatever the card."""
+    path, mode = world.dice.choice(PATHS), world.dice.choice(MOODS)
+    return Move(f"the next {path} will meet {mode}", buyer.spoil_next, (path, mode), "", None)
+
+
 def relay(world: "World") -> Move:
     return Move("a relay's round", pipeline.relay_round, (world.stage.moved,), "relay", points.delivery)
 
@@ -172,7 +180,8 @@ MOVES: list[tuple[Callable[["World"], Move], int]] = [
     (again, 14),
     (something_else, 2),
     (approve, 5),
-    (relay, 14),
+    (mood, 8),
+    (relay, 18),
     (event, 9),
     (cancel, 5),
     (refund, 6),

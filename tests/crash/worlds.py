@@ -81,7 +81,8 @@ class World:
 
     def _wave(self, count: int) -> None:
         """So many operations at once, each in a process of its own."""
-        moves = [world_parts.any_move(self) for _ in range(count)]
+        rush = self.dice.random() < 0.2  # all want the same few things, and at once
+        moves = [world_parts.checkout(self) if rush else world_parts.any_move(self) for _ in range(count)]
         self.operations += count
         parts = [self._part(move) for move in moves]
         begun = [self.stage.player(i).start(part) for i, part in enumerate(parts)]
