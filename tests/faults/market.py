@@ -4,7 +4,9 @@ import json
 import shutil
 
 from config import ports
+from orders.gateways.bank.webhooks import signature
 from tests.bank.conftest import Bank
+from tests.faults.crowd import insist
 from tests.rig import Shop
 
 SECRET = "whsec_only_for_tests_0123456789"
@@ -42,3 +44,9 @@ class Market(Shop):
     @property
     def vendor(self):
         return self.facts["database_url"].partition(":")[0]
+
+
+def bring(client, body):
+    """The shop's final answer to an event of the bank, brought by hand as the bank would bring it."""
+    signed = {"Stripe-Signature": signature(body, SECRET)}
+    return insist(lambda: client.send("/webhooks/stripe/", body, signed))
