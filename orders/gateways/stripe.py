@@ -180,7 +180,7 @@ def _confirm(gateway_id: str, request: Charge) -> stripe.PaymentIntent:
         gateway_id,
         {
             "payment_method": request.payment_method,
-            "return_url": request.return_url or settings.SITE_URL,
+            "return_url": request.return_url or f"{settings.SITE_URL.rstrip('/')}/orders/{request.order_number}/",
         },
         {"idempotency_key": request.reference},
     )
