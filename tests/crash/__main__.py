@@ -1,4 +1,4 @@
-"""`python -m tests.crash sweep|worlds|mutants FOLDER …`: die and carry on, by hand or for a test.
+"""`python -m tests.crash sweep|worlds|mutants|machine FOLDER …`: die and carry on, by hand or for a test.
 
 Django is set up here, for the database of this run, before anything that needs it is imported.
 """
@@ -13,7 +13,7 @@ from tests.crash.stage import open_stage
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__, allow_abbrev=False)
-    parser.add_argument("what", choices=["sweep", "worlds", "mutants"])
+    parser.add_argument("what", choices=["sweep", "worlds", "mutants", "machine"])
     parser.add_argument("folder", type=Path, help="for everything that is written")
     parser.add_argument("--database", default="", help="a URL; SQLite in the folder when not given")
     given, rest = parser.parse_known_args()

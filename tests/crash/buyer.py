@@ -74,12 +74,17 @@ def an_event(tag: str) -> Facts:
 def _event_about(reference: str) -> str:
     deadline = time.monotonic() + TOLD_WITHIN
     while time.monotonic() < deadline:
-        for line in reversed((Path(settings.WAYBILL_DATA) / "events.jsonl").read_text().splitlines()):
-            body = json.loads(line)["body"]
-            if reference in body:
-                return str(body)
+        found = [body for body in all_told() if reference in body]
+        if found:
+            return found[-1]
         time.sleep(0.005)
     raise AssertionError(f"the bank told nothing of {reference}")
+
+
+def all_told() -> list[str]:
+    """Every letter of the bank so far, as it was signed."""
+    lines = (Path(settings.WAYBILL_DATA) / "events.jsonl").read_text().splitlines()
+    return [json.loads(line)["body"] for line in lines]
 
 
 def bring_event(facts: Facts, *, say: Say) -> None:

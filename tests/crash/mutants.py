@@ -253,7 +253,7 @@ def main(stage: Stage, arguments: list[str]) -> int:
 def _hunted(stage, mutant, seed, counts, *, worlds, until_caught=True):
     """In which world the mutant was caught, and by what; `all` is every violation that was found."""
     stage.ask(mutant.needs)
-    stage.become(mutant.patch)
+    stage.play_worlds(mutant.patch)
     tally, caught, wrong = Tally(seed), 0, []
     for n in range(1, worlds + 1):
         found = play(stage, seed + n - 1, counts, tally)
@@ -261,6 +261,5 @@ def _hunted(stage, mutant, seed, counts, *, worlds, until_caught=True):
         caught = caught or (n if found else 0)
         if caught and until_caught:
             break
-    stage.become(nothing)
     first = wrong[0][:200] if wrong else "no violation"
     return {"mutant": mutant.name, "world": caught, "worlds": tally.worlds, "first": first, "all": wrong}

@@ -25,7 +25,7 @@ from tests.crash.actors import Actor, Part
 CHECKOUT = Path(__file__).resolve().parents[2]
 SECRET = "whsec_crash_tests_only_0123456789abcdef"
 LATE = 0.3  # seconds until the bank charges a late card
-PATIENCE = 0.2  # seconds an actor waits for the bank; a buyer's ten would make these tests last for days
+IMPATIENT = 0.2  # seconds that actors wait for the bank, where time-outs are part of the play
 STARTING = 60.0  # seconds
 
 
@@ -92,6 +92,9 @@ class Stage:
         self.hits_file, self.events_file = folder / "hits.jsonl", folder / "events.jsonl"
         self.receipts_file = folder / "mailbox" / "receipts.jsonl"
         self.mutate: Callable[[], None] = nothing  # called once in each new actor
+        self.patience: float | None = (
+            None  # seconds that a new actor waits for the bank; None: as long as the shop does
+        )
         self.moved = 0.0  # seconds that have passed for the rows
         self.pressed = 0  # poisoned deliveries that a person has retried
         self._marks: dict[Path, int] = {}
@@ -108,7 +111,16 @@ class Stage:
     def actor(self, *, honest: bool = False) -> Actor:
         """A new process of the shop; an honest one is never a mutant."""
         mutate = nothing if honest else self.mutate
-        return Actor(hits=self.hits_file, log=self.folder / "actors.log", prepare=lambda: _hasten(mutate))
+        return Actor(hits=self.hits_file, log=self.folder / "actors.log", prepare=lambda: self._prepare(mutate))
+
+    def _prepare(self, mutate: Callable[[], None]) -> None:
+        from notifications.pipeline import doorbell
+        from orders.gateways import stripe_client
+
+        doorbell.NOTIFY_EVERY = 0.0  # a throttled NOTIFY would be a boundary that comes and goes
+        if self.patience is not None:
+            vars(stripe_client)["TOTAL_SECONDS"] = self.patience
+        mutate()
 
     def player(self, i: int) -> Actor:
         """The i-th process of the shop; a new one when the last one has been killed."""
@@ -116,9 +128,10 @@ class Stage:
             self._troupe[i] = self.actor()
         return self._troupe[i]
 
-    def become(self, mutate: Callable[[], None]) -> None:
-        """From now on every process of the shop is this mutant; `nothing` makes it whole again."""
+    def play_worlds(self, mutate: Callable[[], None] = nothing) -> None:
+        """From now on every process of the shop is impatient, and this mutant."""
         self.mutate = mutate
+        self.patience = IMPATIENT
         self._send_home()
 
     def _send_home(self) -> None:
@@ -172,15 +185,6 @@ class Stage:
 
         self.ask(rows.make_older, seconds)
         self.moved += seconds
-
-
-def _hasten(mutate: Callable[[], None]) -> None:
-    from notifications.pipeline import doorbell
-    from orders.gateways import stripe_client
-
-    stripe_client.TOTAL_SECONDS = PATIENCE
-    doorbell.NOTIFY_EVERY = 0.0  # a throttled NOTIFY would be a boundary that comes and goes
-    mutate()
 
 
 # -- opening ----------------------------------------------------------------------------------

@@ -151,6 +151,7 @@ def main(stage: Stage, arguments: list[str]) -> int:
     parser.add_argument("--worlds", type=int, default=20)
     given = parser.parse_args(arguments)
     counts, tally = world_parts.counted(stage), Tally(given.seed)
+    stage.play_worlds()
     for seed in range(given.seed, given.seed + given.worlds):
         play(stage, seed, counts, tally)
     print("\n\n".join(tally.violations))
