@@ -30,7 +30,8 @@ def at_most():
     """Fails with the list of statements when there were more of them than promised."""
 
     def check(captured, budget):
-        statements = [query["sql"] for query in captured.captured_queries]
+        # The ring after a commit, for a relay on another machine, is a hint and no part of the work.
+        statements = [query["sql"] for query in captured.captured_queries if "pg_notify" not in query["sql"]]
         shortened = "\n".join(f"{n:3} {sql[:150]}" for n, sql in enumerate(statements, 1))
         print(f"{len(statements)} statements of {budget}:\n{shortened}")
         assert len(statements) <= budget
