@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from notifications.pipeline import delivery
 from notifications.pipeline.models import Delivery, Worker
+from orders.gateways.bank.faults import PATHS
 from tests.test_on_postgresql import RunBeside
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -79,7 +80,8 @@ def bank(bank_process, settings):
     """The real bank, and a shop that charges cards there and reads its ledger."""
     settings.STRIPE_API_BASE = bank_process.url
     yield bank_process
-    bank_process.play("faults", path="any", mode="none")
+    for path in PATHS:
+        bank_process.play("faults", path=path, mode="none")
 
 
 @pytest.fixture
