@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
+from django.test import Client
 
 from orders.gateways.bank.webhooks import signature
 from orders.inventory import set_on_hand
@@ -18,6 +19,8 @@ from orders.models import Order, PaymentAttempt, Product
 from tests.crash import points
 from tests.crash.flow import Facts, Flow, Say, call, client, new_key, order_body, seen_of
 from tests.crash.stage import SECRET
+from tests.journeys.visitor import _FormReader as FormReader
+from tests.rig import ADDRESS
 
 TOLD_WITHIN = 10.0  # seconds until the bank's word of a payment has come
 
@@ -59,6 +62,42 @@ def a_placed_order(tag: str, card: str = "pm_card_visa") -> Facts:
 
 def order_of(facts: Facts) -> Order | None:
     return Order.objects.filter(idempotency_keys__key=facts["of"]).first()
+
+
+# -- the form -----------------------------------------------------------------------------------
+
+
+def a_filled_form(tag: str) -> Facts:
+    """Two things in the cart, and the checkout page filled in, with its own key in it; one click is left to do."""
+    a_checkout(tag)  # for the products
+    visitor = Client(raise_request_exception=False, SERVER_NAME="localhost")
+    for sku, quantity in (("MUG", 1), ("PRINT", 2)):
+        visitor.post("/cart/add/", {"sku": sku, "quantity": quantity})
+    fields = _fields(visitor.get("/checkout/").content.decode(), "/checkout/")
+    typed = {**ADDRESS, "email": f"{tag}@example.com", "payment_method": "pm_card_visa"}
+    cookie = visitor.cookies[settings.SESSION_COOKIE_NAME].value
+    return {"verb": "form", "tag": tag, "key": fields["key"], "cookie": cookie, "form": {**fields, **typed}}
+
+
+def _fields(page: str, action: str) -> dict[str, str]:
+    reader = FormReader()
+    reader.feed(page)
+    return dict(next(form.fields for form in reader.forms if form.action == action))
+
+
+def click(facts: Facts, *, say: Say) -> None:
+    """The button, or the browser's own "send again"."""
+    visitor = Client(raise_request_exception=False, SERVER_NAME="localhost")
+    visitor.cookies[settings.SESSION_COOKIE_NAME] = facts["cookie"]
+    say(seen_of(visitor.post("/checkout/", facts["form"])))
+
+
+def bought_once(facts: Facts, heard: list[Any]) -> Iterator[str]:
+    orders = Order.objects.filter(email=facts["form"]["email"])
+    if [order.status for order in orders] != [Order.Status.PAID]:
+        yield f"one form, and the orders are {[(order.number, order.status) for order in orders]}"
+    if heard[-1]["status"] != 303:
+        yield f"the buyer was not led to the order, but got {heard[-1]['status']}"
 
 
 # -- the bank's own word ------------------------------------------------------------------------
@@ -136,6 +175,14 @@ CHECKOUT = Flow(
     point=points.checkout,
     wrong=paid_in_the_end,
     least=38,
+)
+FORM = Flow(
+    name="form",
+    prepare=a_filled_form,
+    act=click,
+    point=points.checkout,
+    wrong=bought_once,
+    least=40,
 )
 WEBHOOK = Flow(
     name="webhook",

@@ -3,7 +3,7 @@
 from tests.crash import buyer, pipeline, staff
 from tests.crash.flow import Facts
 
-FLOWS = {flow.name: flow for flow in (buyer.CHECKOUT, buyer.WEBHOOK, *staff.FLOWS, *pipeline.FLOWS)}
+FLOWS = {flow.name: flow for flow in (buyer.CHECKOUT, buyer.FORM, buyer.WEBHOOK, *staff.FLOWS, *pipeline.FLOWS)}
 
 
 def prepare(name: str, tag: str) -> Facts:

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.crash
 
 # Two at a time, of about the same length. The five flows of the promise are on both databases, with the letter and
 # the question that follow them; the others are variations, and are on PostgreSQL in the long run.
-PROMISED = (("checkout", "cancel", "letter"), ("webhook", "refund", "ship", "question"))
+PROMISED = (("checkout", "cancel", "letter"), ("form", "webhook", "refund", "ship", "question"))
 OTHERS = (("cancel-unpaid",), ("ship-held", "return", "confirmation"))
 DATABASES = ("sqlite", "postgresql")
 
