@@ -1,14 +1,16 @@
 """What the owner sets in the staff pages: taxes, delivery, vouchers, prices in other currencies, counts of stock."""
 
 import re
+import threading
 
 import pytest
 from django.contrib.auth.models import Permission
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection, transaction
 from django.urls import reverse
 
 from accounts.models import User
-from orders import inventory
+from orders import inventory, vouchers
 from orders.models import (
     Order,
     Product,
@@ -283,12 +285,16 @@ def test_a_second_voucher_of_the_same_code_is_refused(staff):
     assert list(errors(staff.post(f"{VOUCHERS}add/", typed_voucher()))) == ["code"]
 
 
-def used_voucher(mug):
-    voucher = Voucher.objects.create(code="TEN", kind="percent", value=10, uses=1)
-    order = Order.objects.create(
-        email="ada@example.com", currency="EUR", subtotal=1290, shipping=0, total=1290, shipping_method="standard",
+def an_order(email="ada@example.com"):
+    return Order.objects.create(
+        email=email, currency="EUR", subtotal=1290, shipping=0, total=1290, shipping_method="standard",
         shipping_address={}, correlation_id="c", voucher_code="TEN",
     )  # fmt: skip
+
+
+def used_voucher(mug):
+    voucher = Voucher.objects.create(code="TEN", kind="percent", value=10, uses=1)
+    order = an_order()
     VoucherUse.objects.create(voucher=voucher, order=order, customer="ada@example.com", nth=1)
     return voucher, order
 
@@ -324,6 +330,26 @@ def test_a_limit_below_what_was_used_is_refused(staff, mug):
     assert errors(answer)
     voucher.refresh_from_db()
     assert voucher.most is None
+
+
+def test_saving_a_voucher_forgets_no_use_of_that_moment(staff):
+    voucher = Voucher.objects.create(code="TEN", kind="percent", value=10)
+    orders = [an_order(f"c{n}@example.com") for n in range(40)]
+
+    def use_it():
+        for order in orders:
+            with transaction.atomic():
+                vouchers.take(order=order, voucher=voucher)
+        connection.close()
+
+    buyers = threading.Thread(target=use_it)
+    buyers.start()
+    while buyers.is_alive():
+        assert staff.post(f"{VOUCHERS}{voucher.pk}/change/", typed_voucher(most="1000")).status_code == 302
+    buyers.join()
+
+    voucher.refresh_from_db()
+    assert (voucher.uses, voucher.most) == (40, 1000)
 
 
 @pytest.mark.parametrize("path", [TAX, WAYS, VOUCHERS])
