@@ -55,7 +55,6 @@ def ask_gateway(*, attempt_id: UUID) -> float | None:
         return WHILE_SILENT
     with within(seconds=BRIEFLY):
         outcome = _truth(attempt)
-    _listen(outcome)
     settle(attempt_id=attempt_id, outcome=outcome)
     attempt = PaymentAttempt.objects.select_related("order").get(pk=attempt_id)
     return _next_question(attempt) if _is_open(attempt) else None
@@ -81,7 +80,11 @@ def _gateway_speaks(attempt: PaymentAttempt) -> bool:
 
 
 def _listen(outcome: Outcome) -> None:
-    """Remember whether the gateway answered. With its first word all who waited for it are asked about at once."""
+    """Remember whether the gateway answered a mere question. With its first word, all who waited for it are asked about.
+
+    What else failed says nothing here: two charges that time out in turn, while questions are answered, would wake each
+    other without a pause.
+    """
     no_answer = outcome.status is Status.UNKNOWN and outcome.code != ""
     if no_answer:
         _silent.set()
@@ -115,6 +118,7 @@ def _truth(attempt: PaymentAttempt) -> Outcome:
     if _to_be_let_go(attempt) or attempt.order.cancel_wanted_at is not None:
         return stripe.cancel(charge, gateway_id=attempt.gateway_id)
     outcome = stripe.find(charge, gateway_id=attempt.gateway_id)
+    _listen(outcome)
     if _waited_for_long_enough(attempt, outcome):
         return stripe.cancel(charge, gateway_id=attempt.gateway_id)
     if outcome.status is Status.NOT_CHARGED:

@@ -45,7 +45,6 @@ class Bank:
         entries = [json.loads(line) for line in self.file.read_text().splitlines()] if self.file.exists() else []
         return [entry for entry in entries if wanted.items() <= entry.items()]
 
-
     def play(self, act, /, **asked):
         """What only a stand-in can do: fail on request, or act as a person at the gateway would."""
         request = urllib.request.Request(f"{self.url}/test/{act}", json.dumps(asked).encode(), method="POST")

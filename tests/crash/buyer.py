@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.test import Client
 
+from orders.gateways.bank.faults import PATHS
 from orders.gateways.bank.webhooks import signature
 from orders.inventory import set_on_hand
 from orders.models import Order, PaymentAttempt, Product
@@ -159,7 +160,17 @@ def at_the_bank(key: str, decision: str) -> None:
 
 def spoil_next(path: str, mode: str) -> None:
     """The bank's next request of this kind fails in this way."""
-    asked = json.dumps({"path": path, "mode": mode, "times": 1}).encode()
+    _tell_bank({"path": path, "mode": mode, "times": 1})
+
+
+def calm_bank() -> None:
+    """Whatever was to go wrong at the bank, and has not yet, will not."""
+    for path in PATHS:
+        _tell_bank({"path": path, "mode": "none"})
+
+
+def _tell_bank(fault: dict[str, Any]) -> None:
+    asked = json.dumps(fault).encode()
     urllib.request.urlopen(f"{settings.STRIPE_API_BASE}/test/faults", asked, timeout=5).close()
 
 

@@ -11,7 +11,7 @@ from notifications.pipeline import delivery
 from notifications.pipeline.models import Delivery
 from orders import books, settlement
 from orders.models import OrderLine, PaymentAttempt, Refund, Stock, StockMovement
-from tests.crash import stories
+from tests.crash import buyer, stories
 from tests.crash.actors import Part
 from tests.crash.pipeline import relay_round
 from tests.crash.stage import LATE, Stage
@@ -63,6 +63,7 @@ def _unrest() -> Iterator[str]:
 
 def judge(stage: Stage, told: list[Story], *, mail_kills: int = 0) -> list[str]:
     """Every violation, as a sentence. `mail_kills`: deaths while nobody knew whether a letter was accepted."""
+    stage.ask(buyer.calm_bank)  # a fault that nobody met in the play is not for the judge
     return stage.ask(_judged, told, stage.receipts(), mail_kills)
 
 

@@ -115,11 +115,12 @@ class Stage:
 
     def _prepare(self, mutate: Callable[[], None]) -> None:
         from notifications.pipeline import doorbell
+        from orders import recovery
         from orders.gateways import stripe_client
 
         doorbell.NOTIFY_EVERY = 0.0  # a throttled NOTIFY would be a boundary that comes and goes
         if self.patience is not None:
-            vars(stripe_client)["TOTAL_SECONDS"] = self.patience
+            vars(stripe_client)["TOTAL_SECONDS"] = vars(recovery)["BRIEFLY"] = self.patience
         mutate()
 
     def player(self, i: int) -> Actor:

@@ -1,5 +1,6 @@
 """No open payment is forgotten, whatever becomes of the delivery that asks about it."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -101,6 +102,27 @@ def test_a_charge_whose_outcome_cannot_be_written_is_no_failure_for_the_buyer(mu
     order = buy()
 
     assert (order.status, order.payment_status) == ("placed", "pending")
+
+
+def test_charges_that_time_out_do_not_wake_each_other_without_a_pause(mug, deliver_due, monkeypatch):
+    """The bank answers questions, and takes no charge: two payments in turn once asked it as fast as they could."""
+    sent = []
+
+    def charge(asked):
+        sent.append(asked)
+        if len(sent) > 10:
+            pytest.fail("The bank is asked without a pause.")
+        silence = answer(Status.UNKNOWN)(asked)
+        return replace(silence, code="timeout")
+
+    monkeypatch.setattr("orders.gateways.stripe.charge", charge)
+    monkeypatch.setattr("orders.gateways.stripe.find", answer(Status.NOT_CHARGED))
+    buy(), buy()
+    Delivery.objects.filter(handler="orders.ask_gateway").update(available_at=timezone.now())
+
+    deliver_due()
+
+    assert len(sent) == 4  # each by its own request, and once by its question
 
 
 def test_the_sweep_is_an_ordinary_handler():
