@@ -80,10 +80,10 @@ def _gateway_speaks(attempt: PaymentAttempt) -> bool:
 
 
 def _listen(outcome: Outcome) -> None:
-    """Remember whether the gateway answered a mere question. With its first word, all who waited for it are asked about.
+    """Remember whether the gateway answered a question. With its first word all who waited for it are asked about.
 
-    What else failed says nothing here: two charges that time out in turn, while questions are answered, would wake each
-    other without a pause.
+    A charge that failed says nothing here: two of them that time out in turn, while questions are answered, would wake
+    each other without a pause.
     """
     no_answer = outcome.status is Status.UNKNOWN and outcome.code != ""
     if no_answer:

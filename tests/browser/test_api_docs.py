@@ -11,7 +11,7 @@ def test_every_operation_is_shown(visit):
     page.goto("/api/docs/")
     page.wait_for_selector(".opblock")
 
-    assert page.locator(".opblock").count() == 14
+    assert page.locator(".opblock").count() == 20
 
 
 def test_an_order_can_be_placed_from_the_documentation(visit, shop):

@@ -1,5 +1,6 @@
 import pytest
 from django.db import OperationalError
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 
 @pytest.fixture
@@ -7,8 +8,7 @@ def database_away(monkeypatch):
     def fail(*_, **__):
         raise OperationalError("the server closed the connection unexpectedly")
 
-    monkeypatch.setattr("orders.views.shelf.for_sale", fail)
-    monkeypatch.setattr("orders.api.views.products", fail)
+    monkeypatch.setattr(BaseDatabaseWrapper, "ensure_connection", fail)
 
 
 def test_a_database_that_is_away_is_no_fault_of_the_buyer(client, database_away):

@@ -119,11 +119,12 @@ READERS = {"filter", "exclude", "get", "Q", "When", "isinstance", "CheckConstrai
 def test_only_settle_says_paid():
     said = {(str(path.relative_to(CHECKOUT)), where) for path in sources() for where in says_paid(path.read_text())}
 
-    assert said == {("orders/payments.py", "_succeed")}
+    assert said == {("orders/payments.py", "_secured")}
     payments = (CHECKOUT / "orders/payments.py").read_text()
-    assert callers(payments, "_succeed") == {"_settle_open"}
-    assert callers(payments, "_settle_open") == {"settle"}
-    assert not [path for path in sources() if path.name != "payments.py" and "_settle_open" in path.read_text()]
+    inner = {"_secured": {"_settle_open", "_succeed_late"}, "_settle_open": {"apply"}, "_succeed_late": {"apply"}}
+    assert {name: callers(payments, name) for name in inner} == inner
+    others = [path.read_text() for path in sources() if path.name != "payments.py"]
+    assert not [text for text in others if any(name in text for name in inner)]
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,15 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from orders.gateways.bank.bodies import Body, charge_body, event_body, intent_body, refund_body
 from orders.gateways.bank.cards import CARDS, Card
 from orders.gateways.bank.papers import Intent, Refund, new_id
 from orders.gateways.bank.vault import Vault
 from orders.gateways.bank.webhooks import Webhooks
+
+MUTE: Final = 12.0  # seconds: longer than any client waits
 
 
 class Clerk:
@@ -44,14 +46,21 @@ class Clerk:
 
     # -- taking -------------------------------------------------------------------------------
 
-    def collect(self, intent: Intent, *, surcharge: int = 0, tell: int = 1) -> None:
-        """The card agreed: take the money, or hold it where the shop wants to take it later."""
+    def collect(self, intent: Intent, *, surcharge: int = 0, tell: int = 1, mute: bool = False) -> None:
+        """The card agreed: take the money, or hold it where the shop wants to take it later.
+
+        A mute bank has lost its voice for everybody: it tells when the caller has long given up.
+        """
         if intent.manual:
             self._vault.authorize(intent, surcharge=surcharge)
-            self.tell("payment_intent.amount_capturable_updated", intent, times=tell)
+            type = "payment_intent.amount_capturable_updated"
         else:
             self._vault.charge(intent, surcharge=surcharge)
-            self.tell("payment_intent.succeeded", intent, times=tell)
+            type = "payment_intent.succeeded"
+        if mute:
+            _at(time.time() + MUTE, self.tell, type, intent)
+        else:
+            self.tell(type, intent, times=tell)
 
     def collect_late(self, intent: Intent) -> None:
         intent.status, intent.due = "processing", time.time() + self._late
