@@ -5,6 +5,7 @@ there. While the first request is at work it holds a lease of seconds; who repea
 takes the lease over and finishes the work.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -65,7 +66,7 @@ def refuse_if_seen(key: Key) -> None:
     if row.request_hash != key.request_hash:
         raise KeyReused
     if row.status_code is not None:
-        raise AlreadyAnswered(row.status_code, row.body)
+        raise AlreadyAnswered(row.status_code, json.loads(row.body or "null"))
     if row.order is not None:
         raise KeyInProgress if _at_work(row) else AlreadyPlaced(row.order)
 
@@ -129,16 +130,17 @@ def remember(*, key: Key, status: int, body: Any, order: Order | None, made: str
     """
     with transaction.atomic(durable=True):
         mine = IdempotencyKey.objects.filter(scope=key.scope, key=key.key)
-        if mine.filter(status_code=None, order=order, made=made).update(status_code=status, body=body):
+        text = json.dumps(body)
+        if mine.filter(status_code=None, order=order, made=made).update(status_code=status, body=text):
             return status, body
-        IdempotencyKey.objects.bulk_create([_answered(key, status, body, order)], ignore_conflicts=True)
+        IdempotencyKey.objects.bulk_create([_answered(key, status, text, order)], ignore_conflicts=True)
         kept = mine.get()
     if kept.status_code is None:
         raise KeyInProgress
-    return kept.status_code, kept.body
+    return kept.status_code, json.loads(kept.body or "null")
 
 
-def _answered(key: Key, status: int, body: Any, order: Order | None) -> IdempotencyKey:
+def _answered(key: Key, status: int, text: str, order: Order | None) -> IdempotencyKey:
     return IdempotencyKey(
-        scope=key.scope, key=key.key, request_hash=key.request_hash, order=order, status_code=status, body=body
+        scope=key.scope, key=key.key, request_hash=key.request_hash, order=order, status_code=status, body=text
     )

@@ -2,7 +2,7 @@
 `Cluster` for tests that stop and kill it.
 
 TEST_DATABASE_URL names a server that is there already; else one is started from the binaries on PATH or
-under /usr/lib/postgresql, as somebody other than root, with fsync on: tests that kill it mean it.
+under /usr/lib/postgresql, as somebody other than root. fsync is on: tests that kill it mean it.
 """
 
 import os
@@ -25,27 +25,27 @@ from tests.rig import missing
 
 NOT_ROOT = ("postgres", "nobody")
 STARTING = 30.0  # seconds
-OPTIONS = {"fsync": "on", "synchronous_commit": "on", "max_connections": "200", "shared_buffers": "64MB"}
+OPTIONS = {"max_connections": "200", "shared_buffers": "64MB"}
 
 
 @contextmanager
-def server():
+def server(*, fsync=True):
     """The URL of a running server's maintenance database. Skips (on CI: fails) where there is none."""
     if given := os.environ.get("TEST_DATABASE_URL"):
         yield given
         return
-    with cluster() as started:
+    with cluster(fsync=fsync) as started:
         yield started.url
 
 
 @contextmanager
-def cluster():
+def cluster(*, fsync=True):
     """A started server of our own. Skips (on CI: fails) where its binaries are missing."""
     binaries = find_binaries()
     if binaries is None:
         missing("no PostgreSQL: neither TEST_DATABASE_URL, nor initdb on PATH or under /usr/lib/postgresql")
     with tempfile.TemporaryDirectory(prefix="waybill-postgres-", ignore_cleanup_errors=True) as folder:
-        made = Cluster(binaries, Path(folder))
+        made = Cluster(binaries, Path(folder), fsync=fsync)
         try:
             made.start()
             yield made
@@ -89,11 +89,12 @@ def find_binaries():
 class Cluster:
     """One server on one data folder and port, through stops, kills and starts."""
 
-    def __init__(self, binaries, folder):
+    def __init__(self, binaries, folder, *, fsync=True):
         self._binaries, self._folder, self._owner = binaries, folder, _owner()
         [self.port] = ports.free_ports(1)
         self.url = f"postgres://waybill@{ports.HOST}:{self.port}/postgres"
         self._process = None
+        self._options = OPTIONS | dict.fromkeys(("fsync", "synchronous_commit"), "on" if fsync else "off")
         if self._owner:
             os.chown(folder, self._owner.pw_uid, self._owner.pw_gid)
         initdb = [binaries / "initdb", "--pgdata", folder / "data", "--username", "waybill", "--auth", "trust"]
@@ -101,7 +102,7 @@ class Cluster:
 
     def start(self):
         """Start it; returns when it accepts connections."""
-        settings = [word for name, value in OPTIONS.items() for word in ("-c", f"{name}={value}")]
+        settings = [word for name, value in self._options.items() for word in ("-c", f"{name}={value}")]
         argv = [self._binaries / "postgres", "-D", self._folder / "data", "-h", ports.HOST, "-p", str(self.port)]
         with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(

@@ -206,7 +206,7 @@ class IdempotencyKey(models.Model):
     made = models.TextField(blank=True, help_text="As shipment:7 or refund:UUID; many UUIDs for many payments.")
     lease_until = models.DateTimeField(null=True)
     status_code = models.PositiveSmallIntegerField(null=True)
-    body = models.JSONField(null=True)
+    body = models.TextField(null=True, help_text="JSON, as it was written: PostgreSQL would sort a document's names.")
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

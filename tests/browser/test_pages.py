@@ -226,7 +226,7 @@ def test_going_back_and_pressing_again_leads_to_the_same_order(visit, shop):
 def test_a_time_out_at_the_bank_ends_paid_before_the_buyers_eyes(visit, shop):
     page = visit()
     before = charges(shop)
-    buy(page, card="pm_bank_error_after_charge")
+    buy(page, card="pm_bank_timeout_after_charge")
 
     assert "We are checking with the bank. You will not be charged twice." in page.inner_text("#news")
     page.wait_for_selector("#news:has-text('Thank you. It is paid')", timeout=60_000)
