@@ -1,20 +1,13 @@
 """The staff pages of a running shop, as somebody woken at night meets them."""
 
-import itertools
 import signal
-from pathlib import Path
 
-import axe_core_python
 import pytest
 
+from tests.browser.faults import faults_of_staff_page
 from tests.rig import until
 
 pytestmark = pytest.mark.browser
-
-AXE = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text()
-# Without axe's "best practice": the toolkit's frame has no main landmark, and no block to put one in.
-WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-SUITS = list(itertools.product(("light", "dark"), (1280, 320)))
 
 # The confirmation of an order died, as if its mail server had refused it ten times.
 BURY = """
@@ -110,19 +103,6 @@ def test_the_letter_is_shown_as_its_reader_sees_it(staff, order):
     assert order in page.frame_locator(".wb-letter").locator("body").inner_text()
 
 
-def faults(page, name):
-    for colours, width in SUITS:
-        page.emulate_media(color_scheme=colours)
-        page.set_viewport_size({"width": width, "height": 800})
-        page.reload()  # the toolkit's script looks at the colours when it loads
-        page.evaluate(AXE)
-        found = page.evaluate("tags => axe.run({runOnly: tags})", WCAG)["violations"]
-        where = f"{name}, {colours}, {width}"
-        yield from (f"{where}: {fault['id']}: {node['html']}" for fault in found for node in fault["nodes"])
-        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-            yield f"{where}: wider than the screen"
-
-
 def walk(page, dead):
     for path in ("", "orders/order/", "notifications/failure/", f"notifications/failure/{dead}/change/"):
         page.goto(f"/admin/{path}")
@@ -144,7 +124,7 @@ def walk(page, dead):
 
 def test_no_staff_page_shuts_anybody_out(staff, dead):
     page = staff(bypass_csp=True, reduced_motion="reduce")
-    assert [fault for name in walk(page, dead) for fault in faults(page, name)] == []
+    assert [fault for name in walk(page, dead) for fault in faults_of_staff_page(page, name)] == []
 
 
 def test_a_small_screen_reaches_every_list_without_scripts(staff):

@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from tests.browser.test_admin import faults, staff  # noqa: F401  a fixture
+from tests.browser.faults import faults, faults_of_staff_page
+from tests.browser.test_admin import staff  # noqa: F401  a fixture
 from tests.browser.test_pages import buy, orders_of, put_in_cart
-from tests.browser.test_pages import faults as faults_of_shop
 from tests.rig import until
 
 pytestmark = pytest.mark.browser
@@ -135,12 +135,12 @@ def test_no_page_of_a_buyers_money_shuts_anybody_out(visit):
     page = visit(bypass_csp=True, reduced_motion="reduce")
     found = []
     buy(page, card=ASKS)
-    found += faults_of_shop(page, "to approve")
+    found += faults(page, "to approve")
     page.click("#cancel")
-    found += faults_of_shop(page, "cancel?")
+    found += faults(page, "cancel?")
     page.click("button:has-text('Cancel the order')")
     page.wait_for_selector("#news:has-text('This order is cancelled.')")
-    found += faults_of_shop(page, "cancelled")
+    found += faults(page, "cancelled")
     assert found == []
 
 
@@ -212,4 +212,4 @@ def walk(page, base):
 def test_no_page_of_staffs_money_shuts_anybody_out(opened, shop, number):
     page, base = opened(bypass_csp=True, reduced_motion="reduce")
     run(shop, DIFFERENCE, number)
-    assert [fault for name in walk(page, base) for fault in faults(page, name)] == []
+    assert [fault for name in walk(page, base) for fault in faults_of_staff_page(page, name)] == []

@@ -2,18 +2,14 @@
 
 import itertools
 import re
-from pathlib import Path
 
-import axe_core_python
 import pytest
 
+from tests.browser.faults import faults
 from tests.rig import until
 
 pytestmark = pytest.mark.browser
 
-AXE = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text()
-WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-SUITS = list(itertools.product(("light", "dark"), (1280, 320)))
 BUYERS = itertools.count(1)
 
 
@@ -54,19 +50,6 @@ def charges(shop):
 
 
 # -- For everybody --------------------------------------------------------------------------
-
-
-def faults(page, name):
-    """What axe finds on the page in light and dark, wide and small, and where it is wider than the screen."""
-    page.evaluate(AXE)
-    for colours, width in SUITS:
-        page.emulate_media(color_scheme=colours)
-        page.set_viewport_size({"width": width, "height": 800})
-        found = page.evaluate("tags => axe.run({runOnly: tags})", WCAG)["violations"]
-        where = f"{name}, {colours}, {width}"
-        yield from (f"{where}: {fault['id']}: {node['html']}" for fault in found for node in fault["nodes"])
-        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-            yield f"{where}: wider than the screen"
 
 
 def walk(page):
