@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from django.apps import apps
 from django.conf import settings as site
-from django.db import connections
+from django.core.management.commands import flush
+from django.db import connections, transaction
 from django.utils import timezone
 
 from notifications.pipeline import delivery
@@ -58,6 +60,22 @@ def django_db_modify_db_settings(tmp_path_factory):
     database = connections["default"].settings_dict
     if connections["default"].vendor == "sqlite":
         database["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker):
+    """After each emptying, what `migrate` furnished is written as it was: to find it out anew takes the most time."""
+    with django_db_blocker.unblock():
+        tables = [list(model._base_manager.all()) for model in apps.get_models(include_auto_created=True)]
+
+    def put_back(verbosity, interactive, db, **_):
+        with transaction.atomic(using=db):
+            for rows in filter(None, tables):
+                type(rows[0])._base_manager.using(db).bulk_create(rows)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flush, "emit_post_migrate_signal", put_back)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -38,14 +38,16 @@ class Machine(RuleBasedStateMachine):
     keys = Bundle("keys")
     decided = Bundle("decided")  # path, body, key and answer of what staff have asked for
 
-    @initialize(units=st.tuples(st.integers(1, 6), st.integers(1, 6)))
-    def open(self, units):
+    @initialize(target=keys, units=st.tuples(st.integers(1, 6), st.integers(1, 6)), card=st.sampled_from(list(CARDS)))
+    def open(self, units, card):
+        """A shop with two products, and a first order: without one, most rules have nothing to begin with."""
         self.house.clear()
         self.model, self.numbers, self.asked = Shop(), {}, {}
         self.skus = [f"THING-{i}" for i in range(len(units))]
         for sku, price, count in zip(self.skus, PRICES, units, strict=True):
             buyer.product(sku, units=count, price=price)
             self.model.stock(sku, price, count)
+        return self._check_out(dict.fromkeys(self.skus, 1), card)
 
     def teardown(self):
         took["examples"] += 1
@@ -58,7 +60,9 @@ class Machine(RuleBasedStateMachine):
         card=st.sampled_from(list(CARDS)),
     )
     def check_out(self, wanted, card):
-        items = {sku: count for sku, count in zip(self.skus, wanted, strict=True) if count}
+        return self._check_out({sku: count for sku, count in zip(self.skus, wanted, strict=True) if count}, card)
+
+    def _check_out(self, items, card):
         key = secrets.token_hex(12)
         self.asked[key] = order_body(f"{key}@example.com", list(items.items()), card)
         self._same(self._order(key), self.model.check_out(key, items, card), "check_out")

@@ -33,6 +33,7 @@ class Order:
     status: str
     charged: int = 0
     given_back: int = 0
+    answered: int = 0  # the final status its key was answered with; 0 while there is none
 
     @property
     def total(self):
@@ -57,15 +58,19 @@ class Shop:
             return 409
         order = Order({sku: Line(self.prices[sku], count) for sku, count in items.items()}, CARDS[card])
         self.orders[key] = order
-        if order.status == "declined":
-            return 402
-        order.charged = order.total
-        self._take(items)
-        return 201 if order.status == "paid" else 202
+        if order.status != "declined":
+            order.charged = order.total
+            self._take(items)
+        return self.repeat(key)
 
     def repeat(self, key):
+        """The final answer once there is one; who hears of it only now hears how the order is now."""
         order = self.orders.get(key)
-        return 409 if order is None else {"declined": 402, "placed": 202}.get(order.status, 201)
+        if order is None:
+            return 409
+        if not order.answered and order.status != "placed":
+            order.answered = 402 if order.status in ("declined", "cancelled") else 201
+        return order.answered or 202
 
     def hear_from_bank(self):
         """Whatever was open is paid: the bank has said so, or was asked."""

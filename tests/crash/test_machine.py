@@ -6,7 +6,7 @@ from tests.crash.runs import FULL, Run, play_all
 
 pytestmark = pytest.mark.crash
 
-EXAMPLES, STEPS = (2000, 50) if FULL else (15, 15)
+EXAMPLES, STEPS = (2000, 50) if FULL else (20, 20)
 ENOUGH = EXAMPLES // 5  # of each rule: hypothesis chooses, and a rule that is never followed proves nothing
 RULES = ("check_out", "repeat", "cancel", "refunds", "shipments", "event", "time_passes")
 
