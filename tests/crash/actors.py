@@ -3,6 +3,7 @@
 Forking costs milliseconds where starting Python and Django costs seconds, so tens of thousands of deaths are cheap.
 """
 
+import gc
 import json
 import os
 import pickle
@@ -131,6 +132,7 @@ def _live(to_child, from_child, hits, log, prepare):
     try:
         _log_to(log)
         prepare()
+        gc.disable()
         _be_watched(Boundaries(hits=hits))
         while part := _next(to_child):
             _write(from_child, {"end": _played(part, from_child)})

@@ -17,7 +17,7 @@ from tests.crash.pipeline import relay_round
 from tests.crash.stage import LATE, Stage
 from tests.crash.stories import Story
 
-FIRST_ROUNDS = (0, 20, 20)  # seconds that pass before each; then a minute each
+FIRST_ROUNDS = (20, 40)  # seconds that pass before each; then a minute each
 LONGEST = 15.0  # seconds of real time until rest; the bank's late charges take a part of it
 AT_LEAST_ROUNDS = 12
 

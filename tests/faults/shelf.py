@@ -1,4 +1,4 @@
-"""New products for a test, with so many units of each: NAME-0, NAME-1, ...
+"""New products for a test, with so many units of each: NAME-0, NAME-1, ...; the n-th costs 1250 + n.
 
 `python -m tests.faults.shelf NAME COUNT UNITS` runs in the shop's environment, through the shop's own verbs, so that
 the books know of them.
@@ -11,6 +11,8 @@ import sys
 import django
 
 from tests.rig import CHECKOUT
+
+PRICE = 1250
 
 
 def new_products(shop, name, count, units):
@@ -29,7 +31,7 @@ def main():
     name, count, units = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     for n in range(count):
         sku = f"{name}-{n}"
-        product = Product.objects.create(sku=sku, slug=sku.lower(), name=f"Test {sku}", price=1250)
+        product = Product.objects.create(sku=sku, slug=sku.lower(), name=f"Test {sku}", price=PRICE + n)
         set_on_hand(product=product, on_hand=units, note="for a test")
 
 
