@@ -18,21 +18,28 @@ from django.utils import timezone
 from notifications.pipeline import delivery
 from notifications.pipeline.models import Delivery, Worker
 from orders.gateways.bank.faults import PATHS
-from tests.test_on_postgresql import RunBeside
+from tests.beside import Beside
+from tests.crash.runs import play_worlds
+from tests.test_on_postgresql import run_on_postgresql
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 def pytest_collection_finish(session):
-    """The run on PostgreSQL goes on beside this one, when it is asked for."""
-    wanted = any(item.name == "test_all_that_touches_data_passes_on_postgresql_too" for item in session.items)
-    if wanted and "DATABASE_URL" not in os.environ and not session.config.option.collectonly:
-        session.config.run_on_postgresql = RunBeside()
+    """The long runs go on beside the tests, when a test asks for them."""
+    session.config.beside = Beside()
+    if session.config.option.collectonly:
+        return
+    wanted = {item.name for item in session.items}
+    if "test_all_that_touches_data_passes_on_postgresql_too" in wanted and "DATABASE_URL" not in os.environ:
+        session.config.beside.begin("PostgreSQL", run_on_postgresql)
+    if "test_no_world_ends_with_a_wrong_book" in wanted:
+        session.config.beside.begin("worlds", play_worlds)
 
 
 def pytest_sessionfinish(session):
-    if hasattr(session.config, "run_on_postgresql"):
-        session.config.run_on_postgresql.stop()
+    if hasattr(session.config, "beside"):
+        session.config.beside.stop()
 
 
 @dataclass(frozen=True)

@@ -238,7 +238,7 @@ def main(stage: Stage, arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.crash mutants FOLDER", description=__doc__)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6), help="of the first world")
     parser.add_argument("--mutant", type=int, action="append", help="only this one, from 1")
-    parser.add_argument("--guarded", type=int, default=20, help="worlds of read-then-write stock against the CHECKs")
+    parser.add_argument("--guarded", type=int, default=10, help="worlds of read-then-write stock against the CHECKs")
     given = parser.parse_args(arguments)
     counts = world_parts.counted(stage)
     guarded = _hunted(stage, GUARDED, given.seed, counts, worlds=given.guarded, until_caught=False)

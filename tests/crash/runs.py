@@ -2,8 +2,11 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +14,15 @@ from typing import Any
 
 import pytest
 
-from tests.postgres import database
+from tests.postgres import database, server
 from tests.rig import CHECKOUT, NOT_INHERITED
 
 FULL = os.environ.get("WAYBILL_FULL") == "1"
 CI = os.environ.get("CI") == "true"
 LAST_WORDS = 6000  # characters of a failure
+WORLDS = int(os.environ.get("WAYBILL_WORLDS") or (10_000 if FULL else 500 if CI else 100))
+SEED = os.environ.get("WAYBILL_SEED")
+SHARES = {"sqlite": 0.5, "postgresql": 0.5}  # of the worlds
 
 
 @dataclass(frozen=True)
@@ -39,8 +45,33 @@ class Report:
 
 def play_all(runs: list[Run], postgres_server: str) -> list[Report]:
     """All of them at once, each to its end. What they print is printed. Fails when one did not come to its report."""
+    return shown(_played(runs, postgres_server, lambda stop: None))
+
+
+def shown(reports: list[Report]) -> list[Report]:
+    for report in reports:
+        print(f"\n{report.run.what} on {report.run.kind}", report.printed, sep="\n")
+    return reports
+
+
+def play_worlds(on_stop: Callable[[Callable[[], None]], None]) -> list[Report]:
+    """The random worlds, on both databases at once, beside the tests that ask for them."""
+    first = int(SEED) if SEED else random.SystemRandom().randrange(10**6)
+    with server(fsync=False) as postgres, tempfile.TemporaryDirectory(prefix="waybill-worlds-") as folder:
+        runs = []
+        for kind, share in SHARES.items():
+            count = 1 if SEED else max(1, round(WORLDS * share))
+            options = ("--seed", str(first), "--worlds", str(count))
+            runs.append(Run("worlds", Path(folder) / kind, kind, options))
+            first += 0 if SEED else count
+        return _played(runs, postgres, on_stop)
+
+
+def _played(runs, postgres_server, on_stop):
     with ExitStack() as stack:
         begun = [(run, _start(run, stack, postgres_server)) for run in runs]
+        for _, process in begun:
+            on_stop(process.kill)
         return [_report(run, process) for run, process in begun]
 
 
@@ -68,6 +99,4 @@ def _report(run, process):
         log = run.folder / "actors.log"
         told = log.read_text()[-LAST_WORDS:] if log.exists() else ""
         pytest.fail(f"{run.what} on {run.kind} broke off:\n{told}\n{complaints[-LAST_WORDS:]}", pytrace=False)
-    print(f"\n{run.what} on {run.kind}")
-    print("\n".join(lines))
     return Report(run, process.returncode, "\n".join(lines), facts)

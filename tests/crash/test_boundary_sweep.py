@@ -9,16 +9,17 @@ from tests.crash.runs import FULL, Run, play_all
 
 pytestmark = pytest.mark.crash
 
-# Two at a time, of about the same length. The five flows of the promise are on both databases, with the letter and
-# the question that follow them; the others are variations, and are on PostgreSQL in the long run.
-PROMISED = (("checkout", "cancel", "letter"), ("form", "webhook", "refund", "ship", "question"))
-OTHERS = (("cancel-unpaid",), ("ship-held", "return", "confirmation"))
+# Two at a time, of about the same length. The five flows of the promise are on both databases, the letter and the
+# question that follow them on SQLite; everything is on both in the long run, with the variations.
+PROMISED = (("checkout", "cancel"), ("webhook", "refund", "ship"))
+FOLLOWING = (("letter", "question"), ("form",))
+VARIATIONS = (("cancel-unpaid",), ("ship-held", "return", "confirmation"))
 DATABASES = ("sqlite", "postgresql")
 
 
 def flows_of(kind):
-    wanted = [[*promised, *others] for promised, others in zip(PROMISED, OTHERS, strict=True)]
-    return wanted if kind == "sqlite" or FULL else [list(part) for part in PROMISED]
+    shares = (PROMISED, FOLLOWING, VARIATIONS) if FULL else (PROMISED, FOLLOWING) if kind == "sqlite" else (PROMISED,)
+    return [[flow for share in shares for flow in share[half]] for half in (0, 1)]
 
 
 @pytest.fixture(scope="module", params=DATABASES)
@@ -57,7 +58,8 @@ def test_the_instrument_sees_all_kinds_of_boundaries(swept):
     few = {name: len(flow["boundaries"]) for name, flow in swept.items() if len(flow["boundaries"]) < flow["least"]}
     kinds = {kind for flow in swept.values() for _, kind, _ in flow["boundaries"]}
 
-    assert (few, kinds) == ({}, {"sql", "commit", "gateway", "smtp", "answer"})
+    assert (few, kinds - {"smtp"}) == ({}, {"sql", "commit", "gateway", "answer"})
+    assert "smtp" in kinds or "letter" not in swept
 
 
 def test_a_checkout_was_killed_at_every_crash_point(swept):

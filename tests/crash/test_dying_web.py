@@ -12,7 +12,7 @@ from tests.rig import until
 
 pytestmark = pytest.mark.crash
 
-KILLS = {"before": 5, "after": 20, "late": 5}
+KILLS = {"before": 5, "after": 10, "late": 5}
 DROPPED = (http.client.RemoteDisconnected, http.client.IncompleteRead, ConnectionResetError)
 RECOVERED = 90.0  # seconds: 15 until the silence is noticed, then a question to the bank every second or so
 
