@@ -112,9 +112,10 @@ def decide(
     """What `refund` decides, inside a transaction that holds the order's row."""
     if order.status not in REFUNDABLE:
         raise WrongStatus(f"{order} is {order.status}: there is nothing to give back")
-    lines, came_back = merged(lines), cause == Cause.RETURN
-    worth = _take_out(order, lines, restock=restock, came_back=came_back) if lines else refundable(order)
-    if restock and not lines:
+    waiting = order.paid_at is not None and cause != Cause.RETURN  # on our shelves, what has not been sent
+    lines = merged(lines)
+    worth = _take_out(order, lines, restock=restock, waiting=waiting) if lines else refundable(order)
+    if restock and waiting and not lines:
         lines = _take_out_unsent(order)
     wanted = worth if amount is None else amount
     if lines and wanted == 0:
@@ -125,10 +126,10 @@ def decide(
     return made
 
 
-def _take_out(order: Order, lines: Sequence[Units], *, restock: bool, came_back: bool = False) -> int:
+def _take_out(order: Order, lines: Sequence[Units], *, restock: bool, waiting: bool = True) -> int:
     """Count the units as given back, and as taken out where they have not left. Returns what they cost.
 
-    Units that came back had left: what still waits to be sent stays in the order.
+    Units that are not `waiting` with us had left and came back, or were never sold: the shelf has nothing of them.
     """
     worth, back = 0, {}
     rows = {line.sku: line for line in order.lines.select_related("product").order_by("product_id")}
@@ -137,7 +138,7 @@ def _take_out(order: Order, lines: Sequence[Units], *, restock: bool, came_back:
         left = line.quantity - line.refunded if line else 0
         if line is None or not 1 <= units.quantity <= left:
             raise BadUnits(units.sku, wanted=units.quantity, left=left)
-        unsent = 0 if came_back else min(units.quantity, line.shippable)
+        unsent = min(units.quantity, line.shippable) if waiting else 0
         worth += worth_of(order, line, units.quantity)
         OrderLine.objects.filter(pk=line.pk).update(
             refunded=F("refunded") + units.quantity, cancelled=F("cancelled") + unsent

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -23,9 +24,9 @@ already_there = pytest.mark.skipif(
 
 def run_on_postgresql(on_stop):
     """A pytest of its own on a throw-away PostgreSQL. Returns its exit code and what it printed."""
-    with server(fsync=False) as started, database(started) as url:
+    with server(fsync=False) as started, database(started) as url, TemporaryDirectory(prefix="waybill-test-") as data:
         argv = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *DATA_TESTS]
-        env = {**os.environ, "DATABASE_URL": url}
+        env = {**os.environ, "DATABASE_URL": url, "WAYBILL_DATA": data}  # a cache of its own
         process = subprocess.Popen(
             argv, cwd=CHECKOUT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )

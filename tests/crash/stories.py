@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orders import books
-from orders.models import Order
+from orders.models import Order, Refund
 from tests.crash.flow import Facts, is_final
 
 OPEN = ("pending", "checking", "requires_action", "authorized", "refunded", "partly_refunded")
@@ -59,10 +59,14 @@ def _checkout(facts: Facts, answer: dict[str, Any]) -> Iterator[str]:
 
 
 def _refund(facts: Facts, answer: dict[str, Any]) -> Iterator[str]:
-    """Each refund that was told of as done is with the bank, once; one that failed is not there."""
+    """Each refund that was told of as done is with the bank, once, or we know that the bank has taken its word back;
+    one that failed is not there.
+    """
     refunds = books.read_ledger().refunds
     for told in (answer["body"] or {}).get("refunds", ()):
         there = refunds.get(told["id"], [])
+        if not there and Refund.objects.filter(pk=told["id"], state=Refund.State.FAILED).exists():
+            continue
         if told["status"] == "done" and [amount for _, amount in there] != [told["amount"]["amount"]]:
             yield f"I11 was told of {told['amount']['amount']} given back, and the bank says {there}"
         if told["status"] == "failed" and there:

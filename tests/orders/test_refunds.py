@@ -64,6 +64,19 @@ def test_nothing_is_no_refund(buy, amount):
         refund(order=buy(), amount=amount)
 
 
+@pytest.mark.parametrize("what", [{}, {"lines": [Units(sku="MUG", quantity=1)]}])
+def test_what_was_never_sold_does_not_come_to_the_shelf(buy, in_order, what):
+    """The bank took another amount than agreed: all of it goes back by itself, and the goods never left the shelf."""
+    order = buy(card="pm_bank_wrong_amount")
+    before = left("MUG")
+
+    with pytest.raises((OverRefund, WrongStatus)):
+        refund(order=order, restock=True, **what)
+
+    assert left("MUG") == before
+    assert in_order() == {}
+
+
 def test_lines_go_back_to_the_shelf_when_asked(buy, in_order):
     order = buy()
 

@@ -158,7 +158,7 @@ class Desk:
         if card.decline_code:
             return self._declined(intent, code="card_declined", decline_code=card.decline_code)
         intent.currency = card.currency or intent.currency
-        self._clerk.collect(intent, surcharge=card.surcharge, mute=card.mute)
+        self._clerk.collect(intent, surcharge=card.surcharge, mute=card.mute or card.breaks)
         if card.breaks:
             return BROKEN
         return replace(self._told(intent), manner=Manner.HANG if card.mute else Manner.WHOLE)
