@@ -121,6 +121,7 @@ class Stage:
         doorbell.NOTIFY_EVERY = 0.0  # a throttled NOTIFY would be a boundary that comes and goes
         if self.patience is not None:
             vars(stripe_client)["TOTAL_SECONDS"] = vars(recovery)["BRIEFLY"] = self.patience
+            vars(stripe_client)["LIST_SECONDS"] = 10 * self.patience
         mutate()
 
     def player(self, i: int) -> Actor:
