@@ -25,7 +25,7 @@ from orders.models import (
     StatusChange,
     StockMovement,
 )
-from orders.payments import charge_of, settle
+from orders.payments import settle
 from orders.refunds import BadUnits, Units, merged
 from orders.status import WrongStatus, move
 
@@ -131,7 +131,7 @@ def _refuse_unless_shippable(order: Order) -> None:
 def _take_held_money(order: Order) -> None:
     held = PaymentAttempt.objects.filter(order=order.pk, state=PaymentAttempt.State.AUTHORIZED)
     for attempt in held.select_related("order"):
-        outcome = stripe.capture(charge_of(attempt), attempt.gateway_id or "")
+        outcome = stripe.capture(attempt.gateway_id or "")
         settle(attempt_id=attempt.pk, outcome=outcome)
         attempt.refresh_from_db()
         if attempt.state != PaymentAttempt.State.SUCCEEDED:

@@ -39,8 +39,10 @@ def _settle_it(difference: Difference) -> str:
 
 
 def _send_back(difference: Difference) -> str:
+    own = str(uuid5(STRAY, difference.gateway_id))
     ask = RefundAsk(
-        id=str(uuid5(STRAY, difference.gateway_id)),
+        id=own,
+        key=own,
         gateway_id=difference.gateway_id,
         amount=difference.amount,
         currency=difference.currency,

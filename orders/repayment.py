@@ -60,6 +60,7 @@ def _asked(refund: Refund) -> RefundOutcome:
 def _ask_of(refund: Refund) -> RefundAsk:
     return RefundAsk(
         id=str(refund.pk),
+        key=refund.key,
         gateway_id=refund.attempt.gateway_id or "",
         amount=refund.amount,
         currency=refund.currency,
@@ -86,7 +87,8 @@ def apply_refund(*, refund_id: UUID, outcome: RefundOutcome) -> Refund:
             _failed(refund, outcome)
         case RefundStatus.PENDING | RefundStatus.UNKNOWN if refund.state in Refund.OPEN:
             pending = outcome.status is RefundStatus.PENDING
-            _write(refund, outcome, state=State.PENDING if pending else State.UNKNOWN)
+            spent = refund.spent_keys + (outcome.spent_key == refund.key)
+            _write(refund, outcome, state=State.PENDING if pending else State.UNKNOWN, spent_keys=spent)
     return refund
 
 

@@ -9,14 +9,16 @@ from typing import Any
 
 from django.conf import settings
 
+UUID_LENGTH = 36
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ledger:
-    """What the bank took and gave back, by our reference, and each refund by its key there. Minor units."""
+    """What the bank took and gave back, by our reference, and each refund by our id of it. Minor units."""
 
     charged: dict[str, list[tuple[int, str]]]
     refunded: dict[str, int]
-    refunds: dict[str, list[tuple[str, int]]]  # by key: the bank's id and the amount
+    refunds: dict[str, list[tuple[str, int]]]  # by our id, with which its keys begin: the bank's id and the amount
 
     def kept(self, reference: str) -> int:
         return sum(amount for amount, _ in self.charged.get(reference, [])) - self.refunded.get(reference, 0)
@@ -36,7 +38,7 @@ def read_ledger() -> Ledger:
             charged[line["reference"]].append((line["amount"], line["currency"].upper()))
         elif line["kind"] == "refund" and line["status"] == "succeeded":
             refunded[line["reference"]] += line["amount"]
-            refunds[line["key"]].append((line["id"], line["amount"]))
+            refunds[line["key"][:UUID_LENGTH]].append((line["id"], line["amount"]))
     return Ledger(charged=charged, refunded=refunded, refunds=refunds)
 
 

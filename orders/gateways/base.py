@@ -94,7 +94,8 @@ class Charge:
 class RefundAsk:
     """One refund, decided and committed before the gateway hears of it."""
 
-    id: str  # the refund's UUID: key and reference at the gateway
+    id: str  # the refund's UUID: its reference at the gateway
+    key: str  # under which it is asked for: the id, until the gateway keeps a server error under that
     gateway_id: str  # of the charge to give back from
     amount: int  # minor units
     currency: str
@@ -112,6 +113,7 @@ class RefundOutcome:
     currency: str | None = None
     code: str = ""
     message: str = ""
+    spent_key: str = ""  # a key that did nothing and never will: ask under the next one
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,6 @@ The shop uses the gateway through this module alone: what belongs to refunds, li
 """
 
 from collections.abc import Callable
-from datetime import timedelta
-from typing import Final
 
 import stripe
 from django.conf import settings
@@ -18,6 +16,7 @@ from orders.gateways.base import Charge, GatewaySilent, Outcome, Status
 from orders.gateways.stripe_answers import declined, outcome_of, plain, read, unanswered
 from orders.gateways.stripe_client import (
     CLOCKS_DIFFER,
+    EVERYBODY_LEFT,
     TOTAL_SECONDS,
     age,
     conversation,
@@ -45,9 +44,6 @@ __all__ = [
     "told",
     "verified",
 ]
-
-# No conversation that began with the attempt lasts this long: nobody is about to confirm what was not opened by now.
-EVERYBODY_LEFT: Final = timedelta(seconds=2 * TOTAL_SECONDS)
 
 
 @conversation()
@@ -78,14 +74,14 @@ def find(request: Charge, gateway_id: str | None = None) -> Outcome:
 
 
 @conversation()
-def capture(request: Charge, gateway_id: str) -> Outcome:
+def capture(gateway_id: str) -> Outcome:
     """Take all of the money that is held.
 
     SUCCEEDED says that it was taken, now or before. When it is too late (cancelled, expired at the gateway), the state
-    that the charge really has; UNKNOWN when the gateway did not say: `find` tells.
+    that the charge really has; UNKNOWN when the gateway did not say: `find` tells. There is no key: what was taken
+    cannot be taken twice, and a key would repeat a server error for a day.
     """
-    options: stripe.RequestOptions = {"idempotency_key": f"{request.reference}-capture"}
-    return _asked(lambda: intents().capture(gateway_id, {}, options), gateway_id)
+    return _asked(lambda: intents().capture(gateway_id), gateway_id)
 
 
 @conversation()

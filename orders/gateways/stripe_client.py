@@ -19,6 +19,8 @@ log = structlog.get_logger(__name__)
 
 # A buyer waits for this. What is not known by then, recovery asks again.
 TOTAL_SECONDS: Final = 10.0
+# No conversation lasts this long: of what began so long ago, nobody is about to do what was not done by now.
+EVERYBODY_LEFT: Final = timedelta(seconds=2 * TOTAL_SECONDS)
 # For a list of days, which nobody waits for.
 LIST_SECONDS: Final = 60.0
 # Stripe remembers keys for 24 hours. An hour less, because our clock is not theirs.

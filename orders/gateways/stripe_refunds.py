@@ -6,7 +6,9 @@ import stripe
 
 from orders.gateways.base import GatewaySilent, ListedRefund, RefundAsk, RefundOutcome, RefundStatus
 from orders.gateways.stripe_client import (
+    EVERYBODY_LEFT,
     TOTAL_SECONDS,
+    age,
     conversation,
     key_alive,
     log,
@@ -27,19 +29,20 @@ STATUSES: Final = {
     "canceled": RefundStatus.FAILED,
 }
 NO_SUCH: Final = "resource_missing"
+BROKEN: Final = 500  # kept under the key; what a proxy says (502 to 504) tells nothing of a request that may still run
 
 
 @conversation()
 def refund(ask: RefundAsk) -> RefundOutcome:
-    """Give the money back, at most once for this id.
+    """Give the money back, at most once for this key.
 
     FAILED when the gateway refuses (more than is left, already refunded, no such charge); UNKNOWN when it did not
-    say, which `find_refund` settles. Once the gateway may have forgotten the id as a key, this only looks up.
+    say, which `find_refund` settles. Once the gateway may have forgotten the key, this only looks up.
     """
     if not key_alive(ask.asked_at):
         return _looked_up(ask)
     try:
-        made = refunds().create(_wish(ask), {"idempotency_key": ask.id})
+        made = refunds().create(_wish(ask), {"idempotency_key": ask.key})
     except (stripe.InvalidRequestError, stripe.CardError) as error:
         return _refused(error, ask)
     except stripe.StripeError as error:
@@ -122,12 +125,17 @@ def _refused(error: stripe.StripeError, ask: RefundAsk) -> RefundOutcome:
 
 
 def _unanswered(error: stripe.StripeError, ask: RefundAsk) -> RefundOutcome:
-    """Nothing was said of the money. A server error is repeated under its key for a day, but the list may know."""
+    """Nothing was said of the money. A server error is repeated under its key for a day, but the list may know.
+
+    What is not in the list by the time that everybody has left never will be under this key: it is spent.
+    """
     report(error, gateway_id=ask.gateway_id)
     found = _looked_up(ask) if (error.http_status or 0) >= 500 else None
     if found is not None and found.status is not RefundStatus.NOT_FOUND:
         return found
-    return RefundOutcome(status=RefundStatus.UNKNOWN, code=error.code or type(error).__name__)
+    over = found is not None and error.http_status == BROKEN and age(ask.asked_at) > EVERYBODY_LEFT
+    spent = ask.key if over else ""
+    return RefundOutcome(status=RefundStatus.UNKNOWN, code=error.code or type(error).__name__, spent_key=spent)
 
 
 def _outcome(said: dict[str, Any]) -> RefundOutcome:

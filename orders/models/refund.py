@@ -15,6 +15,8 @@ class RefundQuerySet(models.QuerySet["Refund"]):
 class Refund(models.Model):
     """Money to give back. Its id is the gateway's idempotency key, so it is given back once.
 
+    A key under which the gateway keeps a server error, and did nothing, is spent: then the next one is used.
+
     Decided and done are two facts: the row is committed before the gateway is asked. What it may give back is
     counted in the attempt's `refunded`, whose CHECK keeps the sum of all refunds within what was captured.
     """
@@ -47,6 +49,7 @@ class Refund(models.Model):
     currency = models.CharField(max_length=3)
     lines = models.JSONField(default=list, help_text="Units given back: a list of [SKU, quantity].")
     reason = models.CharField(max_length=200, blank=True)
+    spent_keys = models.PositiveSmallIntegerField(default=0)
     gateway_id = models.CharField(max_length=100, null=True, unique=True)
     code = models.CharField(max_length=60, blank=True, help_text="Why the gateway refused.")
     message = models.CharField(max_length=300, blank=True)
@@ -69,3 +72,7 @@ class Refund(models.Model):
 
     def __str__(self) -> str:
         return f"{self.amount} {self.currency}: {self.state}"
+
+    @property
+    def key(self) -> str:
+        return f"{self.pk}-{self.spent_keys}" if self.spent_keys else str(self.pk)

@@ -180,8 +180,10 @@ def a_charge(card: str = "pm_card_visa", **changes: Any) -> Charge:
 
 
 def a_refund(of: str, amount: int = 400, **changes: Any) -> RefundAsk:
+    id = str(uuid.uuid4())
     fields: dict[str, Any] = {
-        "id": str(uuid.uuid4()),
+        "id": id,
+        "key": id,
         "gateway_id": of,
         "amount": amount,
         "currency": "EUR",

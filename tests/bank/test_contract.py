@@ -172,7 +172,7 @@ def test_a_buyer_who_has_not_approved_yet_can_be_cancelled() -> None:
 def test_what_is_held_is_not_taken_until_it_is_captured_and_then_all_of_it() -> None:
     request = a_charge(amount=1999, capture_later=True)
     held = gateway.charge(request)
-    taken_later = gateway.capture(request, held.gateway_id)
+    taken_later = gateway.capture(held.gateway_id)
 
     assert taken(held) == (Status.AUTHORIZED, 1999, "EUR")
     assert taken(taken_later) == (Status.SUCCEEDED, 1999, "EUR")
@@ -185,8 +185,8 @@ def test_holding_and_capturing_again_change_nothing() -> None:
     held = gateway.charge(request)
 
     assert gateway.charge(request) == held
-    captured = gateway.capture(request, held.gateway_id)
-    assert gateway.capture(request, held.gateway_id) == captured
+    captured = gateway.capture(held.gateway_id)
+    assert gateway.capture(held.gateway_id) == captured
 
 
 def test_what_is_held_can_be_let_go_and_then_not_be_captured() -> None:
@@ -194,13 +194,13 @@ def test_what_is_held_can_be_let_go_and_then_not_be_captured() -> None:
     held = gateway.charge(request)
 
     assert gateway.cancel(request, held.gateway_id).status is Status.CANCELLED
-    assert taken(gateway.capture(request, held.gateway_id)) == (Status.CANCELLED, None, None)
+    assert taken(gateway.capture(held.gateway_id)) == (Status.CANCELLED, None, None)
 
 
 def test_what_was_captured_can_not_be_let_go_any_more() -> None:
     request = a_charge(capture_later=True)
     held = gateway.charge(request)
-    captured = gateway.capture(request, held.gateway_id)
+    captured = gateway.capture(held.gateway_id)
 
     assert gateway.cancel(request, held.gateway_id) == captured
 
@@ -209,7 +209,7 @@ def test_what_was_never_held_cannot_be_captured() -> None:
     request = a_charge("pm_card_chargeDeclined", capture_later=True)
     declined = gateway.charge(request)
 
-    assert gateway.capture(request, declined.gateway_id) == declined
+    assert gateway.capture(declined.gateway_id) == declined
 
 
 # -- what the gateway refuses -----------------------------------------------------------------
@@ -244,7 +244,7 @@ def test_a_wrong_key_of_ours_leaves_the_truth_open(settings: Any) -> None:
         gateway.charge,
         gateway.find,
         gateway.cancel,
-        lambda request: gateway.capture(request, "pi_1"),
+        lambda _: gateway.capture("pi_1"),
         lambda _request: gateway.refund(a_refund("pi_1")),
         lambda _request: gateway.find_refund(a_refund("pi_1")),
         lambda _request: gateway.refunds_of("pi_1"),

@@ -187,7 +187,7 @@ def test_money_that_is_held_is_known_from_the_ledger_alone_and_can_be_taken(bank
     assert [line["kind"] for line in bank.lines()] == ["authorize", "authorize", "void"]
     assert gateway.find(request, held.gateway_id) == held
     assert gateway.find(let_go, free.gateway_id).status is Status.CANCELLED
-    captured = gateway.capture(request, held.gateway_id)
+    captured = gateway.capture(held.gateway_id)
     assert (captured.status, captured.amount) == (Status.SUCCEEDED, 1250)
     assert len(bank.lines(kind="charge")) == 1
 
@@ -197,7 +197,7 @@ def test_what_is_on_the_ledger_is_not_done_again_when_a_crash_took_the_answer_of
     request = a_charge(capture_later=verb == "capture")
     id = gateway.charge(request).gateway_id
     ask = a_refund(id, 300)
-    act = {"refund": lambda: gateway.refund(ask), "capture": lambda: gateway.capture(request, id)}[verb]
+    act = {"refund": lambda: gateway.refund(ask), "capture": lambda: gateway.capture(id)}[verb]
     journal = bank.ledger.with_name("bank.jsonl.state.jsonl")
     first = act()
     bank.kill()

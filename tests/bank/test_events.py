@@ -61,7 +61,7 @@ def test_what_keeps_a_charge_from_being_made_is_told(playground: Bank, card: str
 def test_holding_capturing_and_letting_go_are_told(playground: Bank) -> None:
     captured, let_go = a_charge(capture_later=True), a_charge(capture_later=True)
     first, second = gateway.charge(captured), gateway.charge(let_go)
-    gateway.capture(captured, first.gateway_id)
+    gateway.capture(first.gateway_id)
     gateway.cancel(let_go, second.gateway_id)
 
     told = [(event.type, event.reference, event.outcome.status) for event in events(playground) if event.outcome]

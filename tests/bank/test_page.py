@@ -51,4 +51,4 @@ def test_a_buyer_who_approves_what_is_taken_later_has_it_held(bank: Bank) -> Non
     assert "The payment is approved." in bank.send("GET", f"/3ds/{asked.gateway_id}", None, {}).text
     assert (held.status, held.amount) == (Status.AUTHORIZED, 1250)
     assert bank.lines(kind="charge") == []
-    assert gateway.capture(request, asked.gateway_id).status is Status.SUCCEEDED
+    assert gateway.capture(asked.gateway_id).status is Status.SUCCEEDED

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 
 from notifications.models import Event
-from orders import fulfilment
+from orders import fulfilment, payments
 from orders.fulfilment import NotPaid, cancel, ship, take_back
 from orders.gateways import stripe
 from orders.idempotency import Key
@@ -255,7 +255,7 @@ def test_held_money_of_a_cancelled_order_is_let_go(held, bank, in_order):
 def test_money_that_the_bank_let_go_does_not_pay_for_a_parcel(held, in_order):
     order = held()
     attempt = PaymentAttempt.objects.get()
-    stripe.cancel(fulfilment.charge_of(attempt), gateway_id=attempt.gateway_id)
+    stripe.cancel(payments.charge_of(attempt), gateway_id=attempt.gateway_id)
 
     with pytest.raises(NotPaid):
         ship(order=order)

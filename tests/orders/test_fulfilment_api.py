@@ -5,7 +5,7 @@ import threading
 import pytest
 from django.db import IntegrityError, connection
 
-from orders import fulfilment, idempotency
+from orders import fulfilment, idempotency, payments
 from orders.checkout import Item
 from orders.editing import edit
 from orders.gateways import stripe
@@ -336,7 +336,7 @@ def test_nothing_leaves_when_the_bank_let_go_of_the_money(boss, ada, settings):
     settings.CAPTURE_ON_SHIPMENT = True
     order = bought(ada)
     attempt = PaymentAttempt.objects.get()
-    stripe.cancel(fulfilment.charge_of(attempt), gateway_id=attempt.gateway_id)
+    stripe.cancel(payments.charge_of(attempt), gateway_id=attempt.gateway_id)
 
     first = ask(boss, order, "shipments", carrier="PostNL")
     again = ask(boss, order, "shipments", carrier="PostNL")
@@ -375,8 +375,8 @@ def test_money_taken_while_its_order_is_cancelled_goes_back(boss, ada, settings,
     settings.CAPTURE_ON_SHIPMENT = True
     order, capture = bought(ada), stripe.capture
 
-    def cancelled_meanwhile(charge, gateway_id):
-        outcome = capture(charge, gateway_id)
+    def cancelled_meanwhile(gateway_id):
+        outcome = capture(gateway_id)
         ask(Program(boss.user), order, "cancel", key="c")
         return outcome
 

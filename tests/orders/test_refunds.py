@@ -1,6 +1,7 @@
 """Money that goes back: never more than was taken, each refund once, whatever the bank answers."""
 
 import threading
+from datetime import timedelta
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -216,6 +217,41 @@ def test_a_refund_on_its_way_is_looked_up_until_it_has_arrived(buy, bank, in_ord
     made.refresh_from_db()
     assert made.state in ("pending", "done")
     assert made.code != "unknown"
+
+
+def older(made, seconds):
+    Refund.objects.filter(pk=made.pk).update(created_at=F("created_at") - timedelta(seconds=seconds))
+
+
+def test_a_refund_over_which_the_gateway_broke_down_is_asked_for_under_another_key(buy, bank, in_order):
+    order = buy()
+    bank.play("faults", path="refund", mode="500_before", times=1)
+    [made] = refund(order=order, amount=400)
+    for _ in range(2):  # the bank repeats its error under the key; until the first request is surely over, so do we
+        follow_up()
+        made.refresh_from_db()
+        assert (made.state, made.spent_keys) == ("unknown", 0)
+
+    older(made, 21)
+    follow_up()
+    follow_up()
+
+    made.refresh_from_db()
+    assert (made.state, made.spent_keys, given_back(bank, order)) == ("done", 1, 400)
+    assert in_order() == {}
+
+
+def test_a_refund_that_was_given_before_the_gateway_broke_down_is_not_given_again(buy, bank, in_order):
+    order = buy()
+    bank.play("faults", path="refund", mode="500_after", times=1)
+    [made] = refund(order=order, amount=400)
+
+    older(made, 21)
+    follow_up()
+
+    made.refresh_from_db()
+    assert (made.state, made.spent_keys, given_back(bank, order)) == ("done", 0, 400)
+    assert in_order() == {}
 
 
 def test_money_that_went_back_twice_in_the_telling_has_one_credit_note(buy):
