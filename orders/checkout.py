@@ -144,14 +144,14 @@ def _place(
             payment_method=payment_method,
             capture_later=settings.CAPTURE_ON_SHIPMENT,
         )
-        # Last of the writes: the row of a popular product stays locked for as short as can be.
-        inventory.hold(order=order, lines=priced.lines)
-        if priced.voucher is not None:
-            vouchers.take(order=order, voucher=priced.voucher)
         publish(
             OrderPlaced(order_id=order.pk, attempt_id=str(attempt.pk), total=order.total, currency=order.currency),
             about=order,
         )
+        # Last of the writes: the row of a popular product stays locked for as short as can be.
+        inventory.hold(order=order, lines=priced.lines)
+        if priced.voucher is not None:
+            vouchers.take(order=order, voucher=priced.voucher)
     return attempt
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import Case, F, IntegerField, Value, When
+from django.db.models import F
 from django.utils import timezone
 
 from notifications import correlation
@@ -40,14 +40,14 @@ class OutOfStock(Exception):
 def hold(*, order: Order, lines: Sequence[PricedLine], edit: OrderEdit | None = None) -> None:
     """Promise the lines' units to `order`, or to an edit of it. Raises OutOfStock, naming every short line."""
     in_turn = sorted(lines, key=lambda line: line.product.pk)
-    shortages = [shortage for line in in_turn if (shortage := _reserve(line.product, line.quantity))]
-    if shortages:
-        raise OutOfStock(shortages)
     expires_at = timezone.now() + HOLD_FOR
     StockHold.objects.bulk_create(
         StockHold(order=order, product=line.product, quantity=line.quantity, edit=edit, expires_at=expires_at)
         for line in in_turn
     )
+    shortages = [shortage for line in in_turn if (shortage := _reserve(line.product, line.quantity))]
+    if shortages:
+        raise OutOfStock(shortages)
 
 
 def _reserve(product: Product, quantity: int) -> Shortage | None:
@@ -91,25 +91,14 @@ def _end_holds(order: Order, edit: OrderEdit | None, state: StockHold.State) -> 
 
 def sell(*, order: Order, edit: OrderEdit | None = None, told_with: DomainEvent | None = None) -> None:
     """What was held for `order`, or for an edit of it, leaves the shelf. `told_with`: what else is told of it."""
-    held = order.holds.held().filter(edit=edit)
-    holds = StockHold.State.HELD
-    mine = Stock.objects.filter(product__holds__order=order, product__holds__edit=edit, product__holds__state=holds)
-    # All rows are locked here, in product order; so one UPDATE may then change them in any.
-    rows = list(
-        mine.annotate(sold=F("product__holds__quantity"))
-        .select_related("product")
-        .select_for_update(of=("self",))
-        .order_by("product_id")
-    )
-    held.update(state=StockHold.State.SOLD)
-    sold = Case(*(When(pk=row.pk, then=Value(row.sold)) for row in rows), output_field=IntegerField())
-    Stock.objects.filter(pk__in=[row.pk for row in rows]).update(
-        on_hand=F("on_hand") - sold, reserved=F("reserved") - sold
-    )
-    left = {row.product: -row.sold for row in rows}
+    sold = {hold.product: hold.quantity for hold in _end_holds(order, edit, StockHold.State.SOLD)}
+    left = {product: -count for product, count in sold.items()}
     _write_down(left, reason=Reason.EDIT if edit else Reason.SALE, order=order, told_with=told_with)
-    for row in rows:
-        _watch_limit(row, row.on_hand - row.sold, fell=True)
+    # Last: what many buy at once is locked for as short as can be.
+    for product, count in sold.items():
+        stock = Stock.objects.filter(product=product)
+        stock.update(on_hand=F("on_hand") - count, reserved=F("reserved") - count)
+    _watch_limits(left)
 
 
 def put_back(*, order: Order, units: Mapping[OrderLine, int], reason: StockMovement.Reason) -> None:
@@ -186,15 +175,15 @@ def _changes(moved: Mapping[Product, int], order: Order | None) -> InventoryUpda
 
 def _watch_limits(moved: Mapping[Product, int]) -> None:
     for stock in Stock.objects.filter(product__in=list(moved)).select_related("product"):
-        _watch_limit(stock, stock.on_hand, fell=moved[stock.product] < 0)
+        _watch_limit(stock, fell=moved[stock.product] < 0)
 
 
-def _watch_limit(stock: Stock, on_hand: int, *, fell: bool) -> None:
+def _watch_limit(stock: Stock, *, fell: bool) -> None:
     """Tell of each fall to the limit once: `is_low` remembers that it was told, until the count is above it again."""
-    low = on_hand <= stock.low_at
+    low = stock.on_hand <= stock.low_at
     if low == stock.is_low or not Stock.objects.filter(pk=stock.pk, is_low=not low).update(is_low=low):
         return
     if low and fell:
         at = timezone.now().isoformat()
-        told = InventoryLow(sku=stock.product.sku, on_hand=on_hand, low_at=stock.low_at, at=at)
+        told = InventoryLow(sku=stock.product.sku, on_hand=stock.on_hand, low_at=stock.low_at, at=at)
         publish(told, about=stock.product)
