@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Case, F, IntegerField, Value, When
 from django.utils import timezone
 
 from notifications import correlation
@@ -94,11 +94,16 @@ def sell(*, order: Order, edit: OrderEdit | None = None, told_with: DomainEvent 
     sold = {hold.product: hold.quantity for hold in _end_holds(order, edit, StockHold.State.SOLD)}
     left = {product: -count for product, count in sold.items()}
     _write_down(left, reason=Reason.EDIT if edit else Reason.SALE, order=order, told_with=told_with)
-    # Last: what many buy at once is locked for as short as can be.
-    for product, count in sold.items():
-        stock = Stock.objects.filter(product=product)
-        stock.update(on_hand=F("on_hand") - count, reserved=F("reserved") - count)
-    _watch_limits(left)
+    # Last: what many buy at once is locked for as short as can be. All rows in product order; one UPDATE may then
+    # change them in any.
+    stocks = Stock.objects.filter(product__in=list(sold)).select_related("product").order_by("product_id")
+    rows = list(stocks.select_for_update(of=("self",)))
+    gone = Case(*(When(pk=row.pk, then=Value(sold[row.product])) for row in rows), output_field=IntegerField())
+    Stock.objects.filter(pk__in=[row.pk for row in rows]).update(
+        on_hand=F("on_hand") - gone, reserved=F("reserved") - gone
+    )
+    for row in rows:
+        _watch_limit(row, row.on_hand - sold[row.product], fell=True)
 
 
 def put_back(*, order: Order, units: Mapping[OrderLine, int], reason: StockMovement.Reason) -> None:
@@ -175,15 +180,15 @@ def _changes(moved: Mapping[Product, int], order: Order | None) -> InventoryUpda
 
 def _watch_limits(moved: Mapping[Product, int]) -> None:
     for stock in Stock.objects.filter(product__in=list(moved)).select_related("product"):
-        _watch_limit(stock, fell=moved[stock.product] < 0)
+        _watch_limit(stock, stock.on_hand, fell=moved[stock.product] < 0)
 
 
-def _watch_limit(stock: Stock, *, fell: bool) -> None:
+def _watch_limit(stock: Stock, on_hand: int, *, fell: bool) -> None:
     """Tell of each fall to the limit once: `is_low` remembers that it was told, until the count is above it again."""
-    low = stock.on_hand <= stock.low_at
+    low = on_hand <= stock.low_at
     if low == stock.is_low or not Stock.objects.filter(pk=stock.pk, is_low=not low).update(is_low=low):
         return
     if low and fell:
         at = timezone.now().isoformat()
-        told = InventoryLow(sku=stock.product.sku, on_hand=stock.on_hand, low_at=stock.low_at, at=at)
+        told = InventoryLow(sku=stock.product.sku, on_hand=on_hand, low_at=stock.low_at, at=at)
         publish(told, about=stock.product)

@@ -55,10 +55,10 @@ def settle(*, attempt_id: UUID, outcome: Outcome) -> Order:
 
 def apply(*, attempt_id: UUID, outcome: Outcome) -> Order:
     """The same inside the caller's transaction."""
-    # Order before attempt, everywhere: two settlements of one order queue up, and never in a circle.
-    order = Order.objects.select_for_update(of=("self",)).get(attempts=attempt_id)
-    attempt = PaymentAttempt.objects.select_for_update(of=("self",)).get(pk=attempt_id)
-    attempt.order = order
+    # With the order's row: two settlements of one order queue up.
+    both = PaymentAttempt.objects.select_related("order").select_for_update(of=("order", "self"))
+    attempt = both.get(pk=attempt_id)
+    order = attempt.order
     if attempt.state in PaymentAttempt.OPEN:
         _settle_open(order, attempt, outcome)
     elif attempt.state == State.AUTHORIZED:
