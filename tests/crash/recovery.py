@@ -17,7 +17,8 @@ from tests.crash.pipeline import relay_round
 from tests.crash.stage import LATE, Stage
 from tests.crash.stories import Story
 
-FIRST_ROUNDS = (20, 40)  # seconds that pass before each; then a minute each
+FIRST_ROUNDS = (20, 40, 60, 600, 600)  # seconds that pass before each, until buyers may not approve any more; then
+A_MINUTE = 60
 LONGEST = 15.0  # seconds of real time until rest; the bank's late charges take a part of it
 AT_LEAST_ROUNDS = 12
 SETTLED = 130.0  # seconds after which the settlement takes a movement of money for settled
@@ -27,7 +28,7 @@ def recover(stage: Stage) -> list[str]:
     """Relays at work while time passes, until nothing is left to do. Returns what never came to rest."""
     began, rounds = time.monotonic(), 0
     while True:
-        stage.move_time(FIRST_ROUNDS[rounds] if rounds < len(FIRST_ROUNDS) else 60)
+        stage.move_time(FIRST_ROUNDS[rounds] if rounds < len(FIRST_ROUNDS) else A_MINUTE)
         ending = stage.player(0).start(Part(relay_round, (stage.moved,))).ending()
         if ending.broke:
             return [f"the relay broke: {ending.broke}"]
