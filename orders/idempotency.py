@@ -66,7 +66,7 @@ def refuse_if_seen(key: Key) -> None:
     if row.request_hash != key.request_hash:
         raise KeyReused
     if row.status_code is not None:
-        raise AlreadyAnswered(row.status_code, json.loads(row.body or "null"))
+        raise AlreadyAnswered(row.status_code, row.answer)
     if row.order is not None:
         raise KeyInProgress if _at_work(row) else AlreadyPlaced(row.order)
 
@@ -137,7 +137,7 @@ def remember(*, key: Key, status: int, body: Any, order: Order | None, made: str
         kept = mine.get()
     if kept.status_code is None:
         raise KeyInProgress
-    return kept.status_code, json.loads(kept.body or "null")
+    return kept.status_code, kept.answer
 
 
 def _answered(key: Key, status: int, text: str, order: Order | None) -> IdempotencyKey:

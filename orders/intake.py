@@ -4,7 +4,6 @@ An event is believed only where it cannot be outdated: money that was taken was 
 the gateway is asked for the truth of now.
 """
 
-from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -117,7 +116,7 @@ def _of_a_charge(attempt: PaymentAttempt, outcome: Outcome) -> tuple[GatewayEven
         case Status.SUCCEEDED | Status.AUTHORIZED:
             apply(attempt_id=attempt.pk, outcome=outcome)
         case Status.REQUIRES_ACTION if attempt.state == PaymentAttempt.State.UNKNOWN:
-            apply(attempt_id=attempt.pk, outcome=replace(outcome))
+            apply(attempt_id=attempt.pk, outcome=outcome)
         case Status.DECLINED | Status.CANCELLED if attempt.state in _MAY_STILL_CHANGE:
             # It may have been overtaken by a later event: the gateway says what holds now.
             publish(PaymentUnanswered(order_id=attempt.order_id, attempt_id=str(attempt.pk)), about=attempt.order)

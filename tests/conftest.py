@@ -24,6 +24,9 @@ from tests.test_on_postgresql import run_on_postgresql
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
+# Files are looked up when they are asked for. Otherwise each test client begins by listing them all.
+site.WHITENOISE_AUTOREFRESH = True
+
 
 def pytest_collection_finish(session):
     """The long runs go on beside the tests, when a test asks for them."""

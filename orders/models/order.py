@@ -1,5 +1,6 @@
+import json
 import secrets
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from django.conf import settings
 from django.db import models
@@ -220,3 +221,8 @@ class IdempotencyKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.scope}/{self.key}"
+
+    @property
+    def answer(self) -> Any:
+        """What the client was answered; None before that."""
+        return json.loads(self.body or "null")

@@ -61,7 +61,7 @@ def checkout_summary(request: HttpRequest) -> HttpResponse:
         facts = costs(request, _basket(request), terms)
     except InvalidOrder:
         return HttpResponseClientRedirect(reverse("orders:cart"))
-    return render(request, "orders/_summary.html", {**facts, "swap_ways": True})
+    return render(request, "orders/_summary.html", facts)
 
 
 @never_cache
@@ -78,7 +78,7 @@ def checkout_voucher(request: HttpRequest) -> HttpResponse:
     carts.use_voucher(request.session, "" if "voucher_problem" in facts else facts["typed_voucher"])
     carts.send_to(request.session, _terms(form).country)
     if request.htmx:  # type: ignore[attr-defined]
-        return render(request, "orders/_summary.html", {**facts, "swap_ways": True, "swap_voucher": True})
+        return render(request, "orders/_summary.html", {**facts, "swap_voucher": True})
     return _page_with(request, form, facts)
 
 

@@ -20,7 +20,7 @@ from orders.models import Order, PaymentAttempt, Product
 from tests.crash import points
 from tests.crash.flow import Facts, Flow, Say, call, client, new_key, order_body, seen_of
 from tests.crash.stage import SECRET
-from tests.journeys.visitor import _FormReader as FormReader
+from tests.journeys.visitor import FormReader
 from tests.rig import ADDRESS
 
 TOLD_WITHIN = 10.0  # seconds until the bank's word of a payment has come

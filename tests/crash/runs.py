@@ -22,7 +22,7 @@ CI = os.environ.get("CI") == "true"
 LAST_WORDS = 6000  # characters of a failure
 WORLDS = int(os.environ.get("WAYBILL_WORLDS") or (10_000 if FULL else 500 if CI else 100))
 SEED = os.environ.get("WAYBILL_SEED")
-SHARES = {"sqlite": 0.5, "postgresql": 0.5}  # of the worlds
+DATABASES = ("sqlite", "postgresql")
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,14 @@ def shown(reports: list[Report]) -> list[Report]:
 
 def play_worlds(on_stop: Callable[[Callable[[], None]], None]) -> list[Report]:
     """The random worlds, on both databases at once, beside the tests that ask for them."""
+    count = 1 if SEED else max(1, WORLDS // 2)  # on each
     first = int(SEED) if SEED else random.SystemRandom().randrange(10**6)
+    seeds = (first, first if SEED else first + count)
     with server(fsync=False) as postgres, tempfile.TemporaryDirectory(prefix="waybill-worlds-") as folder:
-        runs = []
-        for kind, share in SHARES.items():
-            count = 1 if SEED else max(1, round(WORLDS * share))
-            options = ("--seed", str(first), "--worlds", str(count))
-            runs.append(Run("worlds", Path(folder) / kind, kind, options))
-            first += 0 if SEED else count
+        runs = [
+            Run("worlds", Path(folder) / kind, kind, ("--seed", str(seed), "--worlds", str(count)))
+            for kind, seed in zip(DATABASES, seeds, strict=True)
+        ]
         return _played(runs, postgres, on_stop)
 
 

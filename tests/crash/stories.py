@@ -65,9 +65,8 @@ def _refund(facts: Facts, answer: dict[str, Any]) -> Iterator[str]:
     refunds = books.read_ledger().refunds
     for told in (answer["body"] or {}).get("refunds", ()):
         there = refunds.get(told["id"], [])
-        if not there and Refund.objects.filter(pk=told["id"], state=Refund.State.FAILED).exists():
-            continue
-        if told["status"] == "done" and [amount for _, amount in there] != [told["amount"]["amount"]]:
+        taken_back = not there and Refund.objects.filter(pk=told["id"], state=Refund.State.FAILED).exists()
+        if told["status"] == "done" and not taken_back and [a for _, a in there] != [told["amount"]["amount"]]:
             yield f"I11 was told of {told['amount']['amount']} given back, and the bank says {there}"
         if told["status"] == "failed" and there:
             yield f"I13 was told that nothing was given back, and the bank says {there}"

@@ -1,6 +1,7 @@
 """The core reads like a sequential program: what must not be in it is not in it, and the guards have teeth."""
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -123,8 +124,10 @@ def test_only_settle_says_paid():
     payments = (CHECKOUT / "orders/payments.py").read_text()
     inner = {"_secured": {"_settle_open", "_succeed_late"}, "_settle_open": {"apply"}, "_succeed_late": {"apply"}}
     assert {name: callers(payments, name) for name in inner} == inner
-    others = [path.read_text() for path in sources() if path.name != "payments.py"]
-    assert not [text for text in others if any(name in text for name in inner)]
+    others = {str(path.relative_to(CHECKOUT)): path.read_text() for path in sources() if path.name != "payments.py"}
+    assert not [name for name, text in others.items() if any(private in text for private in inner)]
+    outside = {name for name, text in others.items() if re.search(r"orders\.payments import .*\bapply\b", text)}
+    assert outside == {"orders/intake.py"}
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ class Visitor:
         return next(form for form in self.forms() if form.action == action)
 
     def forms(self):
-        reader = _FormReader()
+        reader = FormReader()
         reader.feed(self.page.text)
         return reader.forms
 
@@ -79,7 +79,7 @@ class Form:
         self.action, self.fields, self.names = action, {}, []
 
 
-class _FormReader(HTMLParser):
+class FormReader(HTMLParser):
     def __init__(self):
         super().__init__()
         self.forms, self._in_form, self._select = [], False, None
