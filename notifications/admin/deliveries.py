@@ -13,6 +13,7 @@ from notifications.admin.readonly import NamingAdmin, Tabs
 from notifications.admin.subjects import named
 from notifications.admin.traces import blocks
 from notifications.admin.trail import trail
+from notifications.pipeline import ordering
 from notifications.pipeline.events import subscriptions
 from notifications.pipeline.models import Attempt, Delivery
 
@@ -73,6 +74,8 @@ class DeliveryPages(NamingAdmin):
         attempts = list(row.attempts.select_related("worker").order_by("-pk"))
         return {
             "attempts": attempts,
+            "ahead": ordering.ahead_of(row),
+            "behind": ordering.behind(row),
             "blocks": blocks(_last_traceback(attempts)),
             "trail": events,
             "names": named(_references(row, events)),

@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from notifications import correlation
-from notifications.pipeline import doorbell
+from notifications.pipeline import doorbell, ordering
 from notifications.pipeline.events import BadPayload, Subscription, declared, subscriptions
 from notifications.pipeline.models import Attempt, Delivery, Worker
 from notifications.pipeline.retries import Permanent, RetryLater, delay
@@ -101,6 +101,10 @@ def _subscription(claim: _Claim) -> Subscription:
 
 def _handle(claim: _Claim, subscription: Subscription) -> None:
     event = _event(claim)
+    newer = ordering.superseded_by(claim.delivery) if subscription.latest_only else None
+    if newer is not None:
+        _skip(claim, newer)
+        return
     if subscription.atomic:
         with transaction.atomic(durable=True):
             subscription.function(event)
@@ -125,6 +129,16 @@ def _event(claim: _Claim) -> Any:
 
 def _complete(claim: _Claim) -> None:
     claim.update(state=Delivery.State.DONE, finished_at=timezone.now(), last_error="", crashes=0)
+    ordering.hand_on(claim.delivery)
+
+
+def _skip(claim: _Claim, newer: Delivery) -> None:
+    """The same handler has, or will have, a later word of the same subject: this one says nothing new."""
+    why = _decision("skip", "pipeline", f"{newer.event} came after it")
+    with transaction.atomic(durable=True):
+        claim.update(state=Delivery.State.CANCELLED, finished_at=timezone.now(), resolution=[why])
+        ordering.hand_on(claim.delivery)
+    log.info("delivery_skipped", **_names(claim), newer=newer.pk)
 
 
 def _snooze(claim: _Claim, later: RetryLater) -> None:
@@ -190,7 +204,13 @@ def _names(claim: _Claim) -> dict[str, Any]:
 
 
 class NotWaiting(Exception):
-    """The delivery is running or done: there is nothing to retry or discard."""
+    """The delivery is running or done, or behind another in its line: there is nothing to retry or discard."""
+
+
+UNDECIDED = {
+    "retry": (Delivery.State.DEAD, Delivery.State.READY),
+    "discard": (Delivery.State.DEAD, Delivery.State.READY, Delivery.State.WAITING),
+}
 
 
 def retry_now(*, delivery: Delivery, by: str) -> None:
@@ -229,13 +249,15 @@ def discard(*, delivery: Delivery, by: str, reason: str) -> None:
     _decide(delivery, "discard", by, state=Delivery.State.CANCELLED, finished_at=timezone.now(), reason=reason)
 
 
+def _decision(action: str, by: str, reason: str) -> dict[str, str]:
+    return {"action": action, "by": by, "reason": reason, "at": timezone.now().isoformat()}
+
+
 def _decide(delivery: Delivery, action: str, by: str, *, reason: str = "", **changes: Any) -> None:
-    undecided = Delivery.objects.filter(
-        pk=delivery.pk, token=delivery.token, state__in=[Delivery.State.DEAD, Delivery.State.READY]
-    )
-    note = {"action": action, "by": by, "reason": reason, "at": timezone.now().isoformat()}
-    history = [*(delivery.resolution or []), note]
+    undecided = Delivery.objects.filter(pk=delivery.pk, token=delivery.token, state__in=UNDECIDED[action])
+    history = [*(delivery.resolution or []), _decision(action, by, reason)]
     with transaction.atomic(durable=True):
         if undecided.update(resolution=history, token=delivery.token + 1, **changes) != 1:
             raise NotWaiting(f"delivery {delivery.pk} is no longer waiting")
+        ordering.hand_on(delivery)
         transaction.on_commit(doorbell.ring, robust=True)

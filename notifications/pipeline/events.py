@@ -22,7 +22,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from notifications import correlation
-from notifications.pipeline import doorbell
+from notifications.pipeline import doorbell, ordering
 from notifications.pipeline.models import Delivery, Event
 from notifications.pipeline.signals import published
 
@@ -92,13 +92,20 @@ class Subscription:
     after: timedelta
     atomic: bool
     ordered: bool
+    latest_only: bool
     when: Callable[[Any], bool] | None
 
     def delivery(self, sender: object, *, event: DomainEvent, record: Event, **_: object) -> Delivery | None:  # noqa: ARG002
         """Receives `published`: the row to insert, or None when `when` says no."""
         if self.when is not None and not self.when(event):
             return None
-        return Delivery(event=record, handler=self.handler, queue=self.queue, available_at=timezone.now() + self.after)
+        return Delivery(
+            event=record,
+            handler=self.handler,
+            queue=self.queue,
+            order_key=record.subject if self.ordered or self.latest_only else None,
+            available_at=timezone.now() + self.after,
+        )
 
 
 subscriptions: dict[str, Subscription] = {}
@@ -118,6 +125,7 @@ def subscribe(
     after: timedelta = timedelta(0),
     atomic: bool = True,
     ordered: bool = False,
+    latest_only: bool = False,
     when: Callable[[E_contra], bool] | None = None,
 ) -> Callable[[Handler[E_contra]], Handler[E_contra]]:
     """Run the decorated function once for each committed `event`, after the commit.
@@ -125,7 +133,8 @@ def subscribe(
     queue: which kind of worker runs it. after: not before this long after the publication.
     atomic: body and completion share one transaction, so its database effects happen exactly once;
     say False for a handler that calls the outside world. ordered: one subject's events one at a time,
-    in order. when: asked at publication; False means this handler has nothing to do with the event.
+    in order; a dead letter holds up those behind it. latest_only: what a later event of the same subject
+    has overtaken is skipped. when: asked at publication; False means this handler has nothing to do with the event.
     """
 
     def register(function: Handler[E_contra]) -> Handler[E_contra]:
@@ -140,6 +149,7 @@ def subscribe(
             after=after,
             atomic=atomic,
             ordered=ordered,
+            latest_only=latest_only,
             when=when,
         )
         subscriptions[handler] = subscription
@@ -175,7 +185,9 @@ def _write(events: Sequence[DomainEvent], about: models.Model | str, dedupe_key:
     answers: list[tuple[Any, Any]] = []
     for event, record in zip(events, records, strict=True):
         answers += published.send(sender=type(event), event=event, record=record)
-    Delivery.objects.bulk_create([answer for _, answer in answers if isinstance(answer, Delivery)])
+    deliveries = [answer for _, answer in answers if isinstance(answer, Delivery)]
+    ordering.line_up(row for row in deliveries if subscriptions[row.handler].ordered)
+    Delivery.objects.bulk_create(deliveries)
     transaction.on_commit(doorbell.ring, robust=True)
     return records
 

@@ -13,6 +13,7 @@ from django.db import Error, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 SETTLING = 5  # seconds: two heartbeats, and some
+LINES = 0x77617963  # another such name space: lines of ordered deliveries, each for the length of a transaction
 NAMESPACE = 0x77617962  # "wayb": keeps our advisory locks apart from other programs' in the database
 
 

@@ -120,6 +120,10 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def about(self, subject: str) -> Self:
         return self.filter(event__subject=subject)
 
+    def in_line(self, handler: object, order_key: object) -> Self:
+        """Those of one handler about one subject that have not come to their end."""
+        return self.filter(handler=handler, order_key=order_key, state__in=["waiting", "ready", "running", "dead"])
+
 
 class Delivery(models.Model):
     """One event for one handler: the unit of work, and the proof that it was done."""
@@ -136,6 +140,7 @@ class Delivery(models.Model):
     event = models.ForeignKey(Event, on_delete=models.PROTECT, related_name="deliveries")
     handler = models.CharField(max_length=150)
     queue = models.CharField(max_length=50, default="default")
+    order_key = models.CharField(max_length=100, null=True, help_text="The subject, where its order matters.")
     state = models.CharField(max_length=10, choices=State, default=State.READY)
     available_at = models.DateTimeField(default=timezone.now)
     attempt = models.PositiveIntegerField(default=0)
@@ -167,6 +172,14 @@ class Delivery(models.Model):
         ]
         indexes = [
             models.Index(fields=["available_at", "id"], name="delivery_ready", condition=Q(state="ready")),
+            models.Index(
+                fields=["handler", "order_key", "id"], name="delivery_subject", condition=Q(order_key__isnull=False)
+            ),
+            models.Index(
+                fields=["handler", "order_key", "id"],
+                name="delivery_line",
+                condition=Q(order_key__isnull=False, state__in=["waiting", "ready", "running", "dead"]),
+            ),
             models.Index(fields=["worker"], name="delivery_running", condition=Q(state="running")),
             models.Index(fields=["handler", "finished_at"], name="delivery_dead", condition=Q(state="dead")),
         ]

@@ -394,3 +394,18 @@ def test_only_the_staff_pages_may_evaluate_scripts(staff):
         "'unsafe-inline'"
         not in staff.get("/admin/").headers["Content-Security-Policy"].split("script-src")[1].split(";")[0]
     )
+
+
+# -- Lines ------------------------------------------------------------------------------------
+
+
+def test_a_line_says_who_holds_it_up_and_how_many_wait(staff):
+    dead = delivery("dead", order_key="user:1")
+    first, *_ = [delivery("waiting", order_key="user:1") for _ in range(2)]
+    delivery("waiting", order_key="user:2")
+
+    waits, holds = staff.get(page_of(first, "delivery")), staff.get(page_of(dead))
+
+    assert page_of(dead, "delivery") in waits.content.decode()
+    assert badges(waits)[:2] == ["Waiting its turn", "Dead"]
+    assert "2 waiting" in holds.content.decode()
