@@ -1,6 +1,5 @@
 """Write a letter once, inside the transaction that calls for it; post it later, outside any."""
 
-import smtplib
 import uuid
 from email.utils import parseaddr
 from typing import Any
@@ -14,10 +13,9 @@ from django.utils import timezone
 from notifications import correlation
 from notifications.mail.events import EmailQueued, EmailSent
 from notifications.mail.models import Letter
+from notifications.mail.refusals import SERVER_AWAY_WAIT, verdict
 from notifications.pipeline.events import publish, subject_of
 from notifications.pipeline.retries import RetryLater
-
-SERVER_AWAY_WAIT = 5.0  # seconds; an outage of the mail server burns no attempt
 
 
 def queue_letter(*, once: str, template: str, to: str, context: dict[str, Any], about: models.Model) -> Letter:
@@ -46,13 +44,17 @@ def post_letter(*, letter_id: int) -> None:
     """Hand the letter to the mail server, unless that has been done.
 
     Killed between the server's "accepted" and our commit, it is posted again under the same
-    Message-ID: mail knows no stronger promise. Raises RetryLater while the server is away.
+    Message-ID: mail knows no stronger promise. Raises RetryLater while the server is away, and Permanent when
+    it will never take this letter.
     """
     letter = Letter.objects.get(pk=letter_id)
     if letter.state == Letter.State.SENT:
         return
     with _server() as server:
-        server.send_messages([_message(letter)])
+        try:
+            server.send_messages([_message(letter)])
+        except OSError as error:  # every SMTPException is one
+            raise verdict(error) from error
         _mark_sent(letter)  # before the goodbye to the server: the window for a second copy stays small
 
 
@@ -70,7 +72,7 @@ def _server() -> Any:
     try:
         server = get_connection()
         server.open()
-    except (OSError, smtplib.SMTPServerDisconnected) as error:
+    except OSError as error:
         raise RetryLater(SERVER_AWAY_WAIT, f"the mail server does not answer: {error}") from error
     return server
 
