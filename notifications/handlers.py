@@ -1,10 +1,16 @@
 """What this app does when it hears an event."""
 
+from django.conf import settings
+from django.urls import reverse
+from django.utils import timezone
+
 from notifications.mail.events import EmailQueued
-from notifications.mail.letters import post_letter
+from notifications.mail.letters import post_letter, queue_letter
 from notifications.pipeline import ordering
 from notifications.pipeline.clock import ClockHour
+from notifications.pipeline.deadletters import DeliveryBuried
 from notifications.pipeline.events import subscribe
+from notifications.pipeline.models import Delivery
 
 
 @subscribe(EmailQueued, queue="mail", atomic=False)
@@ -15,3 +21,18 @@ def send_letter(event: EmailQueued) -> None:
 @subscribe(ClockHour)
 def mend_lines(event: ClockHour) -> None:  # noqa: ARG001
     ordering.mend_lines()
+
+
+@subscribe(DeliveryBuried)
+def email_new_failure(event: DeliveryBuried) -> None:
+    """To the one who runs the shop; of one kind of failure no more than a letter an hour."""
+    failed = Delivery.objects.select_related("event").get(pk=event.delivery_id)
+    hour = timezone.now().strftime("%Y-%m-%dT%H")
+    page = reverse("admin:notifications_failure_change", args=[failed.pk])
+    queue_letter(
+        once=f"failure:{event.handler}:{event.fingerprint}:{hour}",
+        template="notifications/failure",
+        to=settings.OPERATOR_EMAIL,
+        context={"event": event, "failed": failed, "page": f"{settings.SITE_URL.rstrip('/')}{page}"},
+        about=failed,
+    )

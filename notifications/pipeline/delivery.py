@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from notifications import correlation
-from notifications.pipeline import doorbell, ordering
+from notifications.pipeline import deadletters, doorbell, ordering
 from notifications.pipeline.events import BadPayload, Subscription, declared, subscriptions
 from notifications.pipeline.models import Attempt, Delivery, Worker
 from notifications.pipeline.retries import Permanent, RetryLater, delay
@@ -172,7 +172,11 @@ def _put_back(claim: _Claim, *, wait: timedelta, error: str, **changes: Any) -> 
 def _bury(claim: _Claim, error: Exception) -> None:
     with transaction.atomic(durable=True):
         _record_error(claim, error)
-        claim.update(state=Delivery.State.DEAD, finished_at=timezone.now(), last_error=_sentence(error))
+        mark = deadletters.fingerprint(error)
+        claim.update(
+            state=Delivery.State.DEAD, finished_at=timezone.now(), last_error=_sentence(error), fingerprint=mark
+        )
+        deadletters.tell(claim.delivery, fingerprint=mark, sentence=_sentence(error))
     log.error("delivery_buried", **_names(claim), error=_sentence(error))
     buried.send_robust(sender=Delivery, delivery=claim.delivery)
 

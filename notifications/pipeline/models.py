@@ -153,6 +153,7 @@ class Delivery(models.Model):
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     last_error = models.TextField(blank=True)
+    fingerprint = models.CharField(max_length=16, blank=True, help_text="The same for all that died of the same.")
     resolution = models.JSONField(null=True, help_text="What a person decided, who and when.")
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -181,7 +182,7 @@ class Delivery(models.Model):
                 condition=Q(order_key__isnull=False, state__in=["waiting", "ready", "running", "dead"]),
             ),
             models.Index(fields=["worker"], name="delivery_running", condition=Q(state="running")),
-            models.Index(fields=["handler", "finished_at"], name="delivery_dead", condition=Q(state="dead")),
+            models.Index(fields=["handler", "fingerprint"], name="delivery_dead", condition=Q(state="dead")),
         ]
         verbose_name_plural = "deliveries"
 

@@ -6,12 +6,13 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from notifications.pipeline import locks
+from notifications.pipeline import deadletters, locks
 from notifications.pipeline.models import Attempt, Delivery, Worker
 from notifications.pipeline.retries import delay
 from notifications.pipeline.signals import buried
 
 POISON = 3  # a delivery whose worker died this often is what kills them
+KILLER = f"It killed its worker {POISON} times."
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +43,8 @@ def _crashed(row: Delivery, why: str) -> int:
         {
             "state": Delivery.State.DEAD,
             "finished_at": timezone.now(),
-            "last_error": f"It killed its worker {POISON} times.",
+            "last_error": KILLER,
+            "fingerprint": deadletters.digest(KILLER),
         }
         if poison
         else {"state": Delivery.State.READY, "available_at": timezone.now() + wait, "last_error": why}
@@ -51,6 +53,8 @@ def _crashed(row: Delivery, why: str) -> int:
         freed = _take_away(row, crashes=row.crashes + 1, **ends)
         if freed:
             _note(row, Attempt.Outcome.CRASHED, why)
+        if freed and poison:
+            deadletters.tell(row, fingerprint=deadletters.digest(KILLER), sentence=KILLER)
     if freed and poison:
         buried.send_robust(sender=Delivery, delivery=row)
     return freed

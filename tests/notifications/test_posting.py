@@ -61,7 +61,7 @@ def posted(server, deliver_due):
         with transaction.atomic():
             queue_letter(once="1", template="accounts/welcome", to=user.email, context={"user": user}, about=user)
         deliver_due()
-        row = Delivery.objects.get(handler="notifications.send_letter")
+        row = Delivery.objects.filter(handler="notifications.send_letter").earliest("pk")
         return row, Attempt.objects.filter(delivery=row).count()
 
     return post
@@ -80,7 +80,7 @@ def test_what_will_never_be_taken_is_not_tried_again(posted, server, step):
 
     assert (row.state, failed) == ("dead", 1)
     assert row.last_error == "the mail server refuses this letter: 550 no such mailbox"
-    assert Letter.objects.get().state == "queued"
+    assert Letter.objects.get(template="accounts/welcome").state == "queued"
 
 
 @pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])

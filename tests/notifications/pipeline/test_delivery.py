@@ -20,8 +20,10 @@ def run(worker):
 
     def attempt_it():
         Delivery.objects.update(available_at=timezone.now())
-        deliveries.attempt(delivery_id=Delivery.objects.get().pk, worker=worker)
-        return Delivery.objects.get()
+        deliveries.attempt(
+            delivery_id=Delivery.objects.exclude(handler__startswith="notifications.").get().pk, worker=worker
+        )
+        return Delivery.objects.exclude(handler__startswith="notifications.").get()
 
     return attempt_it
 
@@ -212,7 +214,7 @@ def test_of_two_who_decide_about_a_delivery_the_second_is_told(subscribe, pack, 
     with pytest.raises(deliveries.NotWaiting):
         deliveries.retry_now(delivery=seen_by_both, by="user:2")
 
-    row = Delivery.objects.get()
+    row = Delivery.objects.exclude(handler__startswith="notifications.").get()
     assert (row.state, row.resolution[-1]["reason"]) == (State.CANCELLED, "duplicate")
 
 

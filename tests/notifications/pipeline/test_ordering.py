@@ -46,7 +46,8 @@ def run_due(worker):
 
 
 def states():
-    return [row.state for row in Delivery.objects.order_by("pk")]
+    """Of our own handlers: a dead letter has others."""
+    return [row.state for row in Delivery.objects.filter(handler__startswith="tests.").order_by("pk")]
 
 
 def test_the_second_is_ready_when_the_first_is_done(seen, pack, run_due):

@@ -1,0 +1,57 @@
+"""Dead letters: which of them are the same failure, and the word that goes out when a new one appears."""
+
+import hashlib
+import re
+import traceback
+from pathlib import Path
+from typing import Final
+
+from django.conf import settings
+
+from notifications import correlation
+from notifications.pipeline.events import DomainEvent, publish
+from notifications.pipeline.models import Delivery
+
+_CHANGES: Final = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+", re.IGNORECASE)
+LENGTH: Final = 16  # hexadecimal digits
+
+
+class DeliveryBuried(DomainEvent, name="delivery.buried"):
+    """Fires when a delivery dies of something that no other dead delivery of its handler has died of."""
+
+    delivery_id: int
+    handler: str
+    fingerprint: str
+    sentence: str
+
+
+def fingerprint(error: Exception) -> str:
+    """What equal failures have in common: the class, the message without its numbers and ids, and where in our code."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [f"{Path(one.filename).name}:{one.name}" for one in frames if _is_ours(one.filename)]
+    return digest(type(error).__qualname__, str(error), *ours[-1:])
+
+
+def _is_ours(file: str) -> bool:
+    path = Path(file)
+    return path.is_relative_to(settings.BASE_DIR) and "site-packages" not in path.parts
+
+
+def digest(*parts: str) -> str:
+    same = "\n".join(_CHANGES.sub("#", part) for part in parts)
+    return hashlib.sha256(same.encode()).hexdigest()[:LENGTH]
+
+
+def tell(delivery: Delivery, *, fingerprint: str, sentence: str) -> None:
+    """Inside the transaction that buries `delivery`: a failure nobody has been told of yet is told of."""
+    others = Delivery.objects.dead().filter(handler=delivery.handler, fingerprint=fingerprint).exclude(pk=delivery.pk)
+    if others.exists():
+        return
+    event = delivery.event
+    with correlation.bound(correlation_id=event.correlation_id, actor=delivery.handler, cause=event.pk):
+        publish(
+            DeliveryBuried(
+                delivery_id=delivery.pk, handler=delivery.handler, fingerprint=fingerprint, sentence=sentence[:300]
+            ),
+            about=delivery,
+        )
