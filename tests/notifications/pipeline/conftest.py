@@ -50,7 +50,11 @@ def executor(transactional_db, settings, tmp_path):
     made.stop(grace=0)
 
 
+def the_one():
+    """The one delivery of a test's own handler, fresh from the database."""
+    return Delivery.objects.exclude(handler__startswith="notifications.").get()
+
+
 @pytest.fixture
 def the_delivery():
-    """The one delivery there is, fresh from the database."""
-    return lambda: Delivery.objects.exclude(handler__startswith="notifications.").get()
+    return the_one

@@ -9,7 +9,7 @@ from notifications import correlation
 from notifications.pipeline import delivery as deliveries
 from notifications.pipeline.models import Attempt, Delivery, Event, Queue, Worker
 from notifications.pipeline.retries import Permanent, RetryLater
-from tests.notifications.pipeline.conftest import ParcelPacked
+from tests.notifications.pipeline.conftest import ParcelPacked, the_one
 
 State = Delivery.State
 
@@ -20,10 +20,8 @@ def run(worker):
 
     def attempt_it():
         Delivery.objects.update(available_at=timezone.now())
-        deliveries.attempt(
-            delivery_id=Delivery.objects.exclude(handler__startswith="notifications.").get().pk, worker=worker
-        )
-        return Delivery.objects.exclude(handler__startswith="notifications.").get()
+        deliveries.attempt(delivery_id=the_one().pk, worker=worker)
+        return the_one()
 
     return attempt_it
 
@@ -214,7 +212,7 @@ def test_of_two_who_decide_about_a_delivery_the_second_is_told(subscribe, pack, 
     with pytest.raises(deliveries.NotWaiting):
         deliveries.retry_now(delivery=seen_by_both, by="user:2")
 
-    row = Delivery.objects.exclude(handler__startswith="notifications.").get()
+    row = the_one()
     assert (row.state, row.resolution[-1]["reason"]) == (State.CANCELLED, "duplicate")
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from notifications.pipeline import locks, rescue
 from notifications.pipeline.models import Attempt, Delivery, Worker
-from tests.notifications.pipeline.conftest import ParcelPacked
+from tests.notifications.pipeline.conftest import ParcelPacked, the_one
 
 State = Delivery.State
 
@@ -24,7 +24,7 @@ def abandoned(subscribe, pack, worker):
     Delivery.objects.update(
         state=State.RUNNING, worker=worker, token=3, attempt=1, lease_until=timezone.now() + timedelta(minutes=1)
     )
-    return Delivery.objects.exclude(handler__startswith="notifications.").get()
+    return the_one()
 
 
 def test_what_a_dead_worker_was_running_is_ready_at_once(abandoned, executor, the_delivery):
