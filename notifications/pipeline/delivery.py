@@ -18,7 +18,7 @@ from notifications import correlation
 from notifications.pipeline import deadletters, doorbell, ordering
 from notifications.pipeline.events import BadPayload, Subscription, declared, subscriptions
 from notifications.pipeline.models import Attempt, Delivery, Worker
-from notifications.pipeline.retries import Permanent, RetryLater, delay
+from notifications.pipeline.retries import USUAL, Permanent, RetryLater
 from notifications.pipeline.signals import buried
 
 LEASE = timedelta(seconds=30)
@@ -153,9 +153,11 @@ def _fail(claim: _Claim, error: Exception) -> None:
         _bury(claim, error)
         return
     log.warning("delivery_failed", **_names(claim), error=_sentence(error))
+    subscription = subscriptions.get(claim.delivery.handler)
+    wait = (subscription.retry if subscription else USUAL).delay(claim.delivery.attempt)
     with transaction.atomic(durable=True):
         _record_error(claim, error)
-        _put_back(claim, wait=delay(claim.delivery.attempt), error=_sentence(error))
+        _put_back(claim, wait=wait, error=_sentence(error))
 
 
 def _put_back(claim: _Claim, *, wait: timedelta, error: str, **changes: Any) -> None:

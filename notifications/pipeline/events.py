@@ -24,6 +24,7 @@ from django.utils import timezone
 from notifications import correlation
 from notifications.pipeline import doorbell, ordering
 from notifications.pipeline.models import Delivery, Event
+from notifications.pipeline.retries import USUAL, Retry
 from notifications.pipeline.signals import published
 
 PLAIN = (int, str, bool, type(None))
@@ -93,6 +94,7 @@ class Subscription:
     atomic: bool
     ordered: bool
     latest_only: bool
+    retry: Retry
     when: Callable[[Any], bool] | None
 
     def delivery(self, sender: object, *, event: DomainEvent, record: Event, **_: object) -> Delivery | None:  # noqa: ARG002
@@ -103,6 +105,7 @@ class Subscription:
             event=record,
             handler=self.handler,
             queue=self.queue,
+            max_attempts=self.retry.attempts,
             order_key=record.subject if self.ordered or self.latest_only else None,
             available_at=timezone.now() + self.after,
         )
@@ -126,6 +129,7 @@ def subscribe(
     atomic: bool = True,
     ordered: bool = False,
     latest_only: bool = False,
+    retry: Retry = USUAL,
     when: Callable[[E_contra], bool] | None = None,
 ) -> Callable[[Handler[E_contra]], Handler[E_contra]]:
     """Run the decorated function once for each committed `event`, after the commit.
@@ -134,7 +138,8 @@ def subscribe(
     atomic: body and completion share one transaction, so its database effects happen exactly once;
     say False for a handler that calls the outside world. ordered: one subject's events one at a time,
     in order; a dead letter holds up those behind it. latest_only: what a later event of the same subject
-    has overtaken is skipped. when: asked at publication; False means this handler has nothing to do with the event.
+    has overtaken is skipped. retry: how often it is tried, and after which pauses. when: asked at
+    publication; False means this handler has nothing to do with the event.
     """
 
     def register(function: Handler[E_contra]) -> Handler[E_contra]:
@@ -150,6 +155,7 @@ def subscribe(
             atomic=atomic,
             ordered=ordered,
             latest_only=latest_only,
+            retry=retry,
             when=when,
         )
         subscriptions[handler] = subscription

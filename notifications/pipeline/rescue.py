@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from notifications.pipeline import deadletters, locks
 from notifications.pipeline.models import Attempt, Delivery, Worker
-from notifications.pipeline.retries import delay
+from notifications.pipeline.retries import USUAL
 from notifications.pipeline.signals import buried
 
 POISON = 3  # a delivery whose worker died this often is what kills them
@@ -38,7 +38,7 @@ def _bury_worker(worker: Worker) -> int:
 
 def _crashed(row: Delivery, why: str) -> int:
     poison = row.crashes + 1 >= POISON
-    wait = delay(row.attempt) if row.crashes else timedelta(0)
+    wait = USUAL.delay(row.attempt) if row.crashes else timedelta(0)
     ends = (
         {
             "state": Delivery.State.DEAD,

@@ -1,10 +1,8 @@
 """How long to wait before trying again. Pure arithmetic."""
 
 import random
+from dataclasses import dataclass
 from datetime import timedelta
-
-LONGEST = timedelta(hours=6)
-FIRST = timedelta(seconds=5)
 
 
 class RetryLater(Exception):
@@ -19,10 +17,21 @@ class Permanent(Exception):
     """Trying again cannot help: bury the delivery at once, for a person to read `reason`."""
 
 
-def delay(attempt: int, dice: random.Random | None = None) -> timedelta:
-    """The wait after failed attempt number `attempt` (from 1): 5 s, 15 s, 45 s ... 6 h.
+@dataclass(frozen=True, kw_only=True)
+class Retry:
+    """How often a handler is tried, and after which pauses: 5 s, 15 s, 45 s … 6 h, unless it asks for others."""
 
-    Half of it is fixed and half is chance, so that what failed together does not return together.
-    """
-    whole = min(LONGEST, FIRST * 3 ** min(attempt - 1, 12))
-    return whole / 2 + whole / 2 * (dice or random).random()
+    attempts: int = 10
+    first: timedelta = timedelta(seconds=5)
+    longest: timedelta = timedelta(hours=6)
+
+    def delay(self, attempt: int, dice: random.Random | None = None) -> timedelta:
+        """The wait after failed attempt number `attempt` (from 1): three times the last one, up to `longest`.
+
+        Half of it is fixed and half is chance, so that what failed together does not return together.
+        """
+        whole = min(self.longest, self.first * 3 ** min(attempt - 1, 12))
+        return whole / 2 + whole / 2 * (dice or random).random()
+
+
+USUAL = Retry()

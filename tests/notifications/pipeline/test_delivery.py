@@ -8,7 +8,7 @@ from django.utils import timezone
 from notifications import correlation
 from notifications.pipeline import delivery as deliveries
 from notifications.pipeline.models import Attempt, Delivery, Event, Queue, Worker
-from notifications.pipeline.retries import Permanent, RetryLater
+from notifications.pipeline.retries import Permanent, Retry, RetryLater
 from tests.notifications.pipeline.conftest import ParcelPacked, the_one
 
 State = Delivery.State
@@ -254,3 +254,16 @@ def test_a_transaction_left_open_by_the_publisher_is_not_needed_by_the_handler(s
     run()
 
     assert depth == [False]
+
+
+def test_a_handler_is_tried_as_often_as_it_asked_for(subscribe, pack, run):
+    @subscribe(ParcelPacked, retry=Retry(attempts=2, first=timedelta(hours=2)))
+    def fails(event):
+        raise ValueError("no")
+
+    pack()
+    first = run()
+    assert (first.state, first.max_attempts) == (State.READY, 2)
+    assert first.available_at > timezone.now() + timedelta(minutes=59)
+
+    assert run().state == State.DEAD
