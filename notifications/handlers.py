@@ -6,7 +6,8 @@ from django.utils import timezone
 
 from notifications.mail.events import EmailQueued
 from notifications.mail.letters import post_letter, queue_letter
-from notifications.pipeline import ordering
+from notifications.pipeline import bulk, ordering
+from notifications.pipeline.bulk import BulkDecided
 from notifications.pipeline.clock import ClockHour
 from notifications.pipeline.deadletters import DeliveryBuried
 from notifications.pipeline.events import subscribe
@@ -36,3 +37,8 @@ def email_new_failure(event: DeliveryBuried) -> None:
         context={"event": event, "failed": failed, "page": f"{settings.SITE_URL.rstrip('/')}{page}"},
         about=failed,
     )
+
+
+@subscribe(BulkDecided, atomic=False)
+def carry_out_bulk_decision(event: BulkDecided) -> None:
+    bulk.carry_on(event.bulk_id)

@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language, to_locale
 
 from notifications.mail.models import Letter
-from notifications.pipeline.models import Delivery, Worker
+from notifications.pipeline.models import BulkDecision, Delivery, Worker
 
 NOTHING: Final = "—"
 
@@ -52,6 +52,11 @@ def done_of(done: int, total: int, *, dead: bool) -> SafeString | str:
 
 def letter_badge(state: str) -> SafeString:
     return badge("Sent", "good") if state == Letter.State.SENT else badge("On its way", "busy")
+
+
+def job_badge(job: BulkDecision) -> SafeString:
+    words = {"running": ("Running", "busy"), "done": ("Done", "good"), "stopped": ("Stopped", "warn")}
+    return badge(*words.get(job.state, ("Failed", "bad")))
 
 
 def worker_badge(worker: Worker) -> SafeString:

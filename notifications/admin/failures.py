@@ -19,6 +19,7 @@ from django.views.decorators.http import require_POST
 from unfold.decorators import action, display
 
 from notifications import marks
+from notifications.admin import bulk
 from notifications.admin.deliveries import DeliveryPages, HandlerFilter, QueueFilter
 from notifications.admin.readonly import Tabs
 from notifications.context import current_health, forget_health
@@ -28,6 +29,20 @@ from notifications.pipeline.failures import Failure, FailureQuerySet
 from notifications.pipeline.models import Delivery
 
 Decide = Callable[[Delivery], None]
+
+
+class KindFilter(admin.SimpleListFilter):
+    """By what they died of. Reached from a group, so the side bar shows it only while it is on."""
+
+    title = "kind of failure"
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        chosen = request.GET.get(self.parameter_name, "")
+        return [(chosen, "like the one you chose")] if chosen else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Failure]) -> QuerySet[Failure]:
+        return queryset.filter(fingerprint=self.value()) if self.value() else queryset
 
 
 class FailureTabs(Tabs):
@@ -42,7 +57,7 @@ class FailureTabs(Tabs):
 @admin.register(Failure)
 class FailureAdmin(DeliveryPages):
     list_display = ("handler_and_event", "state_mark", "about", "error", "tried", "next_try", "since")
-    list_filter = (FailureTabs, HandlerFilter, QueueFilter)
+    list_filter = (FailureTabs, HandlerFilter, QueueFilter, KindFilter)
     # "dead" happens to come before "ready" and "running": what only a person can mend is on top.
     ordering = ("state", "-id")
     page_template = "notifications/admin/failure.html"
@@ -56,6 +71,8 @@ class FailureAdmin(DeliveryPages):
         decisions = [
             path("<int:pk>/retry/", self._decision(self.retry_view), name="notifications_failure_retry"),
             path("<int:pk>/discard/", self._decision(self.discard_view), name="notifications_failure_discard"),
+            path("groups/decide/", self._decision(self.group_view), name="notifications_failure_group"),
+            path("groups/<int:pk>/stop/", self._decision(self.stop_view), name="notifications_failure_stop"),
         ]
         return decisions + super().get_urls()
 
@@ -86,9 +103,12 @@ class FailureAdmin(DeliveryPages):
         return redirect("admin:notifications_failure_change", pk)
 
     def _to_decide(self, request: HttpRequest, pk: int) -> Failure:
+        self._refuse_unless_deciding(request)
+        return get_object_or_404(Failure, pk=pk)
+
+    def _refuse_unless_deciding(self, request: HttpRequest) -> None:
         if not self.has_decide_permission(request):
             raise PermissionDenied
-        return get_object_or_404(Failure, pk=pk)
 
     def _decide(self, request: HttpRequest, found: Failure, decide: Decide) -> bool:
         _, refused = _each([found], decide)
@@ -97,6 +117,18 @@ class FailureAdmin(DeliveryPages):
         return not refused
 
     # -- The same for many -------------------------------------------------------------------
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        many = bulk.facts(may_decide=self.has_decide_permission(request))
+        return super().changelist_view(request, many | (extra_context or {}))
+
+    def group_view(self, request: HttpRequest) -> HttpResponse:
+        self._refuse_unless_deciding(request)
+        return bulk.decide(request, by=by(request))
+
+    def stop_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        self._refuse_unless_deciding(request)
+        return bulk.stop(request, pk, by=by(request))
 
     @action(description="Retry selected now", permissions=["decide"])
     def retry_selected(self, request: HttpRequest, queryset: QuerySet[Failure]) -> None:

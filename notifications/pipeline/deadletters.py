@@ -3,10 +3,13 @@
 import hashlib
 import re
 import traceback
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from django.conf import settings
+from django.db.models import Count, Max, Min
 
 from notifications import correlation
 from notifications.pipeline.events import DomainEvent, publish
@@ -40,6 +43,41 @@ def _is_ours(file: str) -> bool:
 def digest(*parts: str) -> str:
     same = "\n".join(_CHANGES.sub("#", part) for part in parts)
     return hashlib.sha256(same.encode()).hexdigest()[:LENGTH]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Dead deliveries of one handler that died of the same; `sample` is the latest of them."""
+
+    handler: str
+    fingerprint: str
+    count: int
+    first: datetime
+    last: datetime
+    sample: Delivery
+
+
+def groups(*, most: int = 50) -> list[Group]:
+    """The dead, gathered by what they died of, the largest groups first. Two queries."""
+    found = (
+        Delivery.objects.dead()
+        .values("handler", "fingerprint")
+        .annotate(count=Count("pk"), first=Min("finished_at"), last=Max("finished_at"), newest=Max("pk"))
+        .order_by("-count", "-newest")[:most]
+    )
+    samples = Delivery.objects.select_related("event").in_bulk([row["newest"] for row in found])
+    return [
+        Group(
+            handler=row["handler"],
+            fingerprint=row["fingerprint"],
+            count=row["count"],
+            first=row["first"],
+            last=row["last"],
+            sample=samples[row["newest"]],
+        )
+        for row in found
+        if row["newest"] in samples
+    ]
 
 
 def tell(delivery: Delivery, *, fingerprint: str, sentence: str) -> None:

@@ -145,7 +145,8 @@ def _snooze(claim: _Claim, later: RetryLater) -> None:
     with transaction.atomic(durable=True):
         # It ended on its own feet, so what killed earlier workers was not this delivery.
         wait = timedelta(seconds=later.seconds)
-        _put_back(claim, wait=wait, error=str(later), attempt=claim.delivery.attempt - 1, crashes=0)
+        error = "" if later.going_well else str(later)
+        _put_back(claim, wait=wait, error=error, attempt=claim.delivery.attempt - 1, crashes=0)
 
 
 def _fail(claim: _Claim, error: Exception) -> None:

@@ -224,3 +224,45 @@ class Attempt(models.Model):
     @property
     def duration_ms(self) -> int | None:
         return int((self.finished_at - self.started_at).total_seconds() * 1000) if self.started_at else None
+
+
+class BulkDecision(models.Model):
+    """What a person decided about many dead deliveries at once, and how far that is."""
+
+    class Action(models.TextChoices):
+        RETRY = "retry"
+        DISCARD = "discard"
+
+    class State(models.TextChoices):
+        RUNNING = "running"
+        DONE = "done"
+        STOPPED = "stopped"
+        FAILED = "failed"
+
+    action = models.CharField(max_length=10, choices=Action)
+    handler = models.CharField(max_length=150, blank=True, help_text="Of this handler only.")
+    fingerprint = models.CharField(max_length=16, blank=True, help_text="Of this kind of failure only.")
+    up_to = models.PositiveBigIntegerField(help_text="The last delivery that was dead when it was decided.")
+    reason = models.CharField(max_length=200, blank=True)
+    by = models.CharField(max_length=100)
+    state = models.CharField(max_length=10, choices=State, default=State.RUNNING)
+    total = models.PositiveIntegerField()
+    done = models.PositiveIntegerField(default=0)
+    reached = models.PositiveBigIntegerField(default=0, help_text="The last delivery that was decided about.")
+    canary_first = models.BooleanField(default=False)
+    canary = models.ForeignKey(Delivery, null=True, on_delete=models.SET_NULL, related_name="+")
+    canary_attempt = models.PositiveIntegerField(default=0, help_text="Its tries before it was tried again.")
+    note = models.CharField(max_length=200, blank=True)
+    started_at = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="bulk_end_says_when",
+                condition=Q(state="running", finished_at=None) | ~Q(state="running") & Q(finished_at__isnull=False),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.total} of {self.handler or 'all handlers'}"

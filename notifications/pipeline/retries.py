@@ -6,11 +6,11 @@ from datetime import timedelta
 
 
 class RetryLater(Exception):
-    """Not now: try again in `seconds`. Burns no attempt."""
+    """Not now: try again in `seconds`. Burns no attempt. going_well: it is no failure, only not over yet."""
 
-    def __init__(self, seconds: float, reason: str = "") -> None:
+    def __init__(self, seconds: float, reason: str = "", *, going_well: bool = False) -> None:
         super().__init__(reason or f"try again in {seconds:g} s")
-        self.seconds = seconds
+        self.seconds, self.going_well = seconds, going_well
 
 
 class Permanent(Exception):

@@ -10,7 +10,7 @@ from django.utils import timezone
 from accounts.models import User
 from notifications import context
 from notifications.admin.traces import blocks
-from notifications.models import Attempt, Delivery, Event, Failure, Letter, Worker
+from notifications.models import Attempt, BulkDecision, Delivery, Event, Failure, Letter, Worker
 
 pytestmark = pytest.mark.django_db
 
@@ -124,7 +124,7 @@ def test_a_failure_says_what_it_is_about_how_often_it_was_tried_and_when_next(st
 @pytest.mark.parametrize(
     ("of", "questions"),
     [
-        ("failure", 7),  # session, user, health (2), count, rows with their events, what other apps show on top
+        ("failure", 10),  # session, user, health (2), count, rows with events, groups (2), decisions, other apps
         ("delivery", 6),
         ("event", 7),  # and their deliveries
         ("letter", 6),
@@ -148,7 +148,7 @@ def test_names_of_what_rows_are_about_cost_one_question_a_kind(staff, sam, djang
         delivery("dead", subject=f"user:{sam.pk}")
     staff.get(FAILURES)
     context.forget_health()
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(11):
         staff.get(FAILURES)
 
 
@@ -409,3 +409,76 @@ def test_a_line_says_who_holds_it_up_and_how_many_wait(staff):
     assert page_of(dead, "delivery") in waits.content.decode()
     assert badges(waits)[:2] == ["Waiting its turn", "Dead"]
     assert "2 waiting" in holds.content.decode()
+
+
+# -- Groups -----------------------------------------------------------------------------------
+
+GROUPS = "/admin/notifications/failure/groups/decide/"
+
+
+def group_of(count, handler="accounts.send_welcome", **facts):
+    rows = [delivery("dead", handler=handler, fingerprint="f00d", finished_at=timezone.now()) for _ in range(count)]
+    return {"handler": handler, "fingerprint": "f00d"} | facts, rows
+
+
+def test_failures_of_one_kind_are_gathered_on_top_with_what_can_be_done(staff):
+    group_of(3)
+    delivery("dead", handler="orders.email_confirmation", fingerprint="cafe", finished_at=timezone.now())
+    page = staff.get(FAILURES).content.decode()
+
+    assert "Try one, then the rest" in page and "Retry all 3" in page and "Discard all 3" in page
+    assert "Retry all 1" not in page
+
+
+@pytest.mark.parametrize(
+    ("asked", "words", "action"),
+    [
+        ({"decision": "canary"}, "One is tried first; the other 2 follow when it has worked.", "retry"),
+        ({"decision": "retry"}, "3 will be tried again, ten a second.", "retry"),
+        ({"decision": "discard", "reason": "not needed"}, "3 will be discarded.", "discard"),
+    ],
+)
+def test_a_group_is_decided_about_with_one_button(staff, sam, asked, words, action):
+    group, _ = group_of(3)
+    response = staff.post(GROUPS, group | asked, follow=True)
+
+    job = BulkDecision.objects.get()
+    assert said(response) == [words]
+    assert (job.action, job.total, job.by, job.state) == (action, 3, f"user:{sam.pk}", "running")
+    assert "0 of 3" in response.content.decode()
+
+
+@pytest.mark.parametrize("asked", [{"decision": "discard", "reason": " "}, {"decision": "explode"}, {}])
+def test_half_a_decision_decides_nothing(staff, asked):
+    group, _ = group_of(3)
+    response = staff.post(GROUPS, group | asked, follow=True)
+
+    assert said(response)[0].startswith("Nothing was d")
+    assert not BulkDecision.objects.exists()
+
+
+def test_a_decision_about_many_can_be_stopped(staff):
+    group, _ = group_of(3)
+    staff.post(GROUPS, group | {"decision": "retry"}, follow=True)
+    stop = f"/admin/notifications/failure/groups/{BulkDecision.objects.get().pk}/stop/"
+
+    assert said(staff.post(stop, follow=True)) == ["Stopped. What was decided before that stays."]
+    assert said(staff.post(stop, follow=True)) == ["It had come to its end already."]
+    assert BulkDecision.objects.get().state == "stopped"
+
+
+def test_who_may_only_look_sees_the_groups_and_no_buttons(colleague):
+    group, _ = group_of(3)
+    browser = colleague("view_failure")
+    page = browser.get(FAILURES).content.decode()
+
+    assert "accounts.send_welcome" in page and "Retry all" not in page
+    assert browser.post(GROUPS, group | {"decision": "retry"}).status_code == 403
+
+
+def test_a_group_leads_to_its_own_failures(staff):
+    group_of(2)
+    delivery("dead", fingerprint="cafe", finished_at=timezone.now())
+
+    found = staff.get(FAILURES, {"handler": "accounts.send_welcome", "kind": "f00d"})
+    assert badges(found).count("Dead") == 2

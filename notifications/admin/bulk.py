@@ -1,0 +1,56 @@
+"""Deciding about many failures at once: the groups on top of the page Failures, and the buttons there."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
+
+from notifications.context import forget_health
+from notifications.pipeline import bulk, deadletters
+from notifications.pipeline.models import BulkDecision
+
+SHOWN = 5  # decisions, the latest
+
+
+def facts(*, may_decide: bool) -> dict[str, Any]:
+    """What the page shows above its list: groups of at least two, and the latest decisions about such."""
+    groups = [group for group in deadletters.groups() if group.count > 1]
+    latest = list(BulkDecision.objects.order_by("-pk")[:SHOWN])
+    worth_showing = groups or any(job.state == BulkDecision.State.RUNNING for job in latest)
+    return {"groups": groups, "decisions": latest if worth_showing else [], "may_decide": may_decide}
+
+
+def decide(request: HttpRequest, *, by: str) -> HttpResponse:
+    """One of a group's buttons: "canary" tries one first, "retry" all, "discard" needs a reason."""
+    asked, reason = request.POST.get("decision", ""), request.POST.get("reason", "").strip()[:200]
+    handler, fingerprint = request.POST.get("handler", ""), request.POST.get("fingerprint", "")
+    page = redirect(reverse("admin:notifications_failure_changelist"))
+    if asked not in ("canary", "retry", "discard") or not handler:
+        messages.error(request, "Nothing was decided: choose a group and what is to be done with it.")
+        return page
+    if asked == "discard" and not reason:
+        messages.error(request, "Nothing was discarded: give a reason first.")
+        return page
+    action = BulkDecision.Action.DISCARD if asked == "discard" else BulkDecision.Action.RETRY
+    job = bulk.decide(
+        action=action, by=by, handler=handler, fingerprint=fingerprint, reason=reason, canary=asked == "canary"
+    )
+    words = {
+        "canary": f"One is tried first; the other {max(job.total - 1, 0)} follow when it has worked.",
+        "retry": f"{job.total} will be tried again, ten a second.",
+        "discard": f"{job.total} will be discarded.",
+    }
+    messages.success(request, words[asked])
+    forget_health()
+    return page
+
+
+def stop(request: HttpRequest, pk: int, *, by: str) -> HttpResponse:
+    job = get_object_or_404(BulkDecision, pk=pk)
+    if bulk.stop(job, by=by):
+        messages.success(request, "Stopped. What was decided before that stays.")
+    else:
+        messages.warning(request, "It had come to its end already.")
+    return redirect(reverse("admin:notifications_failure_changelist"))

@@ -1,0 +1,114 @@
+"""Deciding about many dead letters at once: a job of its own, slow enough not to knock over what has just come back.
+
+The job is a row and an event; its handler decides about some deliveries and comes back a second later for the next,
+so it survives whatever its worker does not, anybody can watch it, and a person can stop it.
+"""
+
+from typing import Final
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from notifications.pipeline import delivery as deliveries
+from notifications.pipeline.delivery import NotWaiting
+from notifications.pipeline.events import DomainEvent, publish
+from notifications.pipeline.models import BulkDecision, Delivery, DeliveryQuerySet
+from notifications.pipeline.retries import RetryLater
+
+AT_ONCE: Final = 10  # deliveries a second
+PAUSE: Final = 1.0  # seconds
+Action, State = BulkDecision.Action, BulkDecision.State
+
+
+class BulkDecided(DomainEvent, name="deliveries.decided"):
+    """Fires when a person decided about many dead deliveries at once. `handler` and `fingerprint` say which."""
+
+    bulk_id: int
+
+
+def decide(
+    *, action: BulkDecision.Action, by: str, handler: str = "", fingerprint: str = "", reason: str = "", canary: bool
+) -> BulkDecision:
+    """Retry or discard every delivery that is dead now, of this handler and fingerprint where they are given.
+
+    canary: retry one first, and the others once it is done; when it dies again, nothing more is tried.
+    """
+    with transaction.atomic():
+        bulk = BulkDecision(
+            action=action, handler=handler, fingerprint=fingerprint, reason=reason, by=by, canary_first=canary
+        )
+        last = matching(bulk).order_by("-pk").values_list("pk", flat=True).first()
+        bulk.up_to, bulk.total = last or 0, matching(bulk).count()
+        bulk.save()
+        publish(BulkDecided(bulk_id=bulk.pk), about=bulk)
+    return bulk
+
+
+def matching(bulk: BulkDecision) -> DeliveryQuerySet:
+    """What is left to decide about: dead still, and dead when it was decided."""
+    wanted = {"handler": bulk.handler, "fingerprint": bulk.fingerprint, "pk__lte": bulk.up_to}
+    return Delivery.objects.dead().filter(**{name: value for name, value in wanted.items() if value})
+
+
+def stop(bulk: BulkDecision, *, by: str) -> bool:
+    """Decide about no more of them. False when the job had come to its end already."""
+    running = BulkDecision.objects.filter(pk=bulk.pk, state=State.RUNNING)
+    return bool(running.update(state=State.STOPPED, finished_at=timezone.now(), note=f"stopped by {by}"))
+
+
+def carry_on(bulk_id: int) -> None:
+    """The next few. Raises RetryLater while more are left."""
+    bulk = BulkDecision.objects.select_related("canary").get(pk=bulk_id)
+    if bulk.state != State.RUNNING:
+        return
+    if bulk.canary_first and not _canary_is_well(bulk):
+        return
+    rows = list(matching(bulk).exclude(pk__lte=bulk.reached).order_by("pk")[:AT_ONCE])
+    _decide_about(bulk, rows)
+    if len(rows) < AT_ONCE:
+        _end(bulk, State.DONE)
+    else:
+        raise RetryLater(PAUSE, "more are left", going_well=True)
+
+
+def _canary_is_well(bulk: BulkDecision) -> bool:
+    if bulk.canary is None:
+        first = matching(bulk).order_by("pk").first()
+        if first is None:
+            return True
+        BulkDecision.objects.filter(pk=bulk.pk).update(canary=first, canary_attempt=first.attempt)
+        _decide_about(bulk, [first])
+        raise RetryLater(PAUSE, "one is tried first", going_well=True)
+    match bulk.canary.state:
+        case Delivery.State.DEAD:
+            _end(bulk, State.FAILED, note="the one that was tried first died again")
+            return False
+        case Delivery.State.DONE | Delivery.State.CANCELLED:
+            return True
+        case Delivery.State.READY if bulk.canary.attempt > bulk.canary_attempt:  # it has failed, and only waits
+            _end(bulk, State.FAILED, note="the one that was tried first failed again")
+            return False
+        case _:
+            raise RetryLater(PAUSE, "one is tried first", going_well=True)
+
+
+def _decide_about(bulk: BulkDecision, rows: list[Delivery]) -> None:
+    done = 0
+    for row in rows:
+        try:
+            if bulk.action == Action.RETRY:
+                deliveries.retry_now(delivery=row, by=bulk.by)
+            else:
+                deliveries.discard(delivery=row, by=bulk.by, reason=bulk.reason)
+            done += 1
+        except NotWaiting:
+            continue  # somebody was faster
+    if rows:
+        BulkDecision.objects.filter(pk=bulk.pk).update(done=F("done") + done, reached=rows[-1].pk)
+
+
+def _end(bulk: BulkDecision, state: BulkDecision.State, *, note: str = "") -> None:
+    BulkDecision.objects.filter(pk=bulk.pk, state=State.RUNNING).update(
+        state=state, finished_at=timezone.now(), note=note
+    )
