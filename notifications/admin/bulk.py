@@ -3,23 +3,31 @@
 from typing import Any
 
 from django.contrib import messages
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 
 from notifications.context import forget_health
-from notifications.pipeline import bulk, deadletters
-from notifications.pipeline.models import BulkDecision
+from notifications.pipeline import brakes, bulk, deadletters
+from notifications.pipeline.events import subscriptions
+from notifications.pipeline.models import Brake, BulkDecision
 
 SHOWN = 5  # decisions, the latest
 
 
 def facts(*, may_decide: bool) -> dict[str, Any]:
-    """What the page shows above its list: groups of at least two, and the latest decisions about such."""
+    """What the page shows above its list: who is held back, groups of at least two, the latest decisions."""
     groups = [group for group in deadletters.groups() if group.count > 1]
     latest = list(BulkDecision.objects.order_by("-pk")[:SHOWN])
     worth_showing = groups or any(job.state == BulkDecision.State.RUNNING for job in latest)
-    return {"groups": groups, "decisions": latest if worth_showing else [], "may_decide": may_decide}
+    held = Brake.objects.filter(Q(paused_at__isnull=False) | Q(resting_until__isnull=False)).order_by("handler")
+    return {
+        "groups": groups,
+        "held": list(held),
+        "decisions": latest if worth_showing else [],
+        "may_decide": may_decide,
+    }
 
 
 def decide(request: HttpRequest, *, by: str) -> HttpResponse:
@@ -45,6 +53,21 @@ def decide(request: HttpRequest, *, by: str) -> HttpResponse:
     messages.success(request, words[asked])
     forget_health()
     return page
+
+
+def hold(request: HttpRequest, *, by: str) -> HttpResponse:
+    """Pause a handler, or let it go on."""
+    handler, wanted = request.POST.get("handler", ""), request.POST.get("brake", "")
+    if handler not in subscriptions or wanted not in ("pause", "resume"):
+        messages.error(request, "Nothing was changed: there is no such handler.")
+    elif wanted == "pause":
+        brakes.pause(handler, by=by, reason=request.POST.get("reason", "").strip())
+        messages.success(request, f"{handler} is paused. Its deliveries wait, and lose no try by it.")
+    elif brakes.resume(handler):
+        messages.success(request, f"{handler} goes on.")
+    else:
+        messages.warning(request, f"Nothing held {handler} back.")
+    return redirect(reverse("admin:notifications_failure_changelist"))
 
 
 def stop(request: HttpRequest, pk: int, *, by: str) -> HttpResponse:

@@ -72,6 +72,7 @@ class FailureAdmin(DeliveryPages):
             path("<int:pk>/retry/", self._decision(self.retry_view), name="notifications_failure_retry"),
             path("<int:pk>/discard/", self._decision(self.discard_view), name="notifications_failure_discard"),
             path("groups/decide/", self._decision(self.group_view), name="notifications_failure_group"),
+            path("handlers/", self._decision(self.brake_view), name="notifications_failure_brake"),
             path("groups/<int:pk>/stop/", self._decision(self.stop_view), name="notifications_failure_stop"),
         ]
         return decisions + super().get_urls()
@@ -125,6 +126,10 @@ class FailureAdmin(DeliveryPages):
     def group_view(self, request: HttpRequest) -> HttpResponse:
         self._refuse_unless_deciding(request)
         return bulk.decide(request, by=by(request))
+
+    def brake_view(self, request: HttpRequest) -> HttpResponse:
+        self._refuse_unless_deciding(request)
+        return bulk.hold(request, by=by(request))
 
     def stop_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         self._refuse_unless_deciding(request)

@@ -73,7 +73,7 @@ def _server() -> Any:
         server = get_connection()
         server.open()
     except OSError as error:
-        raise RetryLater(SERVER_AWAY_WAIT, f"the mail server does not answer: {error}") from error
+        raise RetryLater(SERVER_AWAY_WAIT, f"the mail server does not answer: {error}", outage=True) from error
     return server
 
 

@@ -18,7 +18,7 @@ def verdict(error: OSError) -> Exception:
     """
     code, words = _answer(error)
     if code == CLOSING:
-        return RetryLater(SERVER_AWAY_WAIT, f"the mail server is closing: {words}")
+        return RetryLater(SERVER_AWAY_WAIT, f"the mail server is closing: {words}", outage=True)
     if 500 <= code < 600:
         return Permanent(f"the mail server refuses this letter: {code} {words}")
     return error

@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from notifications import correlation
-from notifications.pipeline import deadletters, doorbell, ordering
+from notifications.pipeline import brakes, deadletters, doorbell, ordering
 from notifications.pipeline.events import BadPayload, Subscription, declared, subscriptions
 from notifications.pipeline.models import Attempt, Delivery, Worker
 from notifications.pipeline.retries import USUAL, Permanent, RetryLater
@@ -24,6 +24,17 @@ from notifications.pipeline.signals import buried
 LEASE = timedelta(seconds=30)
 TRACEBACK_KEPT = 8_000  # characters: the end of it, where the cause is
 UNREADABLE_WAIT = 60.0  # seconds until we look again whether a deploy has brought what was missing
+
+# In one statement: is it READY and due, and is its handler neither paused nor resting?
+CLAIM = """
+    UPDATE notifications_delivery
+    SET state = 'running', attempt = attempt + 1, token = token + 1, worker_id = %s, lease_until = %s, started_at = %s
+    WHERE id = %s AND state = 'ready' AND available_at <= %s AND NOT EXISTS (
+        SELECT 1 FROM notifications_brake AS brake WHERE brake.handler = notifications_delivery.handler
+        AND (brake.paused_at IS NOT NULL OR brake.resting_until > %s))
+    RETURNING token, handler, (
+        SELECT fails FROM notifications_brake AS brake WHERE brake.handler = notifications_delivery.handler)
+"""
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +47,7 @@ class Fenced(Exception):
 class _Claim:
     delivery: Delivery
     token: int
+    failing: bool  # others of its handler have failed just now
 
     def update(self, **changes: Any) -> None:
         """Write to the row if it is still ours; raises Fenced otherwise."""
@@ -64,19 +76,21 @@ def attempt(*, delivery_id: int, worker: Worker) -> bool:
 
 
 def _claim(delivery_id: int, worker: Worker) -> _Claim | None:
+    leased = timezone.now() + LEASE
     now = connection.ops.adapt_datetimefield_value(timezone.now())
-    lease = connection.ops.adapt_datetimefield_value(timezone.now() + LEASE)
-    with transaction.atomic(durable=True), connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE notifications_delivery SET state = 'running', attempt = attempt + 1, token = token + 1,"
-            " worker_id = %s, lease_until = %s, started_at = %s"
-            " WHERE id = %s AND state = 'ready' AND available_at <= %s RETURNING token",
-            [worker.pk, lease, now, delivery_id, now],
-        )
-        row = cursor.fetchone()
-    if row is None:
-        return None
-    return _Claim(delivery=Delivery.objects.select_related("event").get(pk=delivery_id), token=row[0])
+    lease = connection.ops.adapt_datetimefield_value(leased)
+    with transaction.atomic(durable=True):
+        with connection.cursor() as cursor:
+            cursor.execute(CLAIM, [worker.pk, lease, now, delivery_id, now, now])
+            row = cursor.fetchone()
+        if row is None:
+            return None
+        token, handler, fails = row
+        if (fails or 0) >= brakes.TRIPS_AT and not brakes.be_the_canary(handler, until=leased):
+            transaction.set_rollback(True)
+            return None
+    delivery = Delivery.objects.select_related("event").get(pk=delivery_id)
+    return _Claim(delivery=delivery, token=token, failing=bool(fails))
 
 
 def _run(claim: _Claim) -> None:
@@ -130,6 +144,8 @@ def _event(claim: _Claim) -> Any:
 def _complete(claim: _Claim) -> None:
     claim.update(state=Delivery.State.DONE, finished_at=timezone.now(), last_error="", crashes=0)
     ordering.hand_on(claim.delivery)
+    if claim.failing:
+        brakes.note_success(claim.delivery.handler)
 
 
 def _skip(claim: _Claim, newer: Delivery) -> None:
@@ -147,6 +163,11 @@ def _snooze(claim: _Claim, later: RetryLater) -> None:
         wait = timedelta(seconds=later.seconds)
         error = "" if later.going_well else str(later)
         _put_back(claim, wait=wait, error=error, attempt=claim.delivery.attempt - 1, crashes=0)
+        if later.outage:
+            mark = deadletters.fingerprint(later)
+            brakes.note_failure(claim.delivery, fingerprint=mark, sentence=str(later))
+        elif claim.failing:
+            brakes.note_success(claim.delivery.handler)
 
 
 def _fail(claim: _Claim, error: Exception) -> None:
@@ -159,6 +180,7 @@ def _fail(claim: _Claim, error: Exception) -> None:
     with transaction.atomic(durable=True):
         _record_error(claim, error)
         _put_back(claim, wait=wait, error=_sentence(error))
+        brakes.note_failure(claim.delivery, fingerprint=deadletters.fingerprint(error), sentence=_sentence(error))
 
 
 def _put_back(claim: _Claim, *, wait: timedelta, error: str, **changes: Any) -> None:
@@ -180,6 +202,10 @@ def _bury(claim: _Claim, error: Exception) -> None:
             state=Delivery.State.DEAD, finished_at=timezone.now(), last_error=_sentence(error), fingerprint=mark
         )
         deadletters.tell(claim.delivery, fingerprint=mark, sentence=_sentence(error))
+        if not isinstance(error, Permanent):
+            brakes.note_failure(claim.delivery, fingerprint=mark, sentence=_sentence(error))
+        elif claim.failing:
+            brakes.note_success(claim.delivery.handler)
     log.error("delivery_buried", **_names(claim), error=_sentence(error))
     buried.send_robust(sender=Delivery, delivery=claim.delivery)
 

@@ -101,13 +101,43 @@ class Queue(models.Model):
         return self.name
 
 
+class Brake(models.Model):
+    """What holds a handler back: a person has paused it, or it rests because it fails in the same way all the time.
+
+    A handler without a row runs. Once `resting_until` has passed, one delivery is tried; the others wait for its end.
+    """
+
+    handler = models.CharField(max_length=150, unique=True)
+    paused_at = models.DateTimeField(null=True)
+    paused_by = models.CharField(max_length=100, blank=True)
+    reason = models.CharField(max_length=200, blank=True)
+    fails = models.PositiveIntegerField(default=0, help_text="Deliveries that failed alike, one after another.")
+    fingerprint = models.CharField(max_length=16, blank=True)
+    last_delivery = models.PositiveBigIntegerField(default=0, help_text="Which of them failed last.")
+    last_error = models.TextField(blank=True)
+    resting_until = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="brake_paused_by_someone",
+                condition=Q(paused_at=None, paused_by="") | (Q(paused_at__isnull=False) & ~Q(paused_by="")),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.handler
+
+
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def due(self, now: datetime) -> Self:
-        """READY, its time has come, and its queue is not paused; the longest waiting first."""
+        """READY, its time has come, and neither its queue nor its handler is held back; the longest waiting first."""
         paused = Queue.objects.filter(paused_at__isnull=False).values("name")
+        held = Brake.objects.filter(Q(paused_at__isnull=False) | Q(resting_until__gt=now)).values("handler")
         return (
             self.filter(state=Delivery.State.READY, available_at__lte=now)
             .exclude(queue__in=paused)
+            .exclude(handler__in=held)
             .order_by("available_at", "id")
         )
 

@@ -6,11 +6,15 @@ from datetime import timedelta
 
 
 class RetryLater(Exception):
-    """Not now: try again in `seconds`. Burns no attempt. going_well: it is no failure, only not over yet."""
+    """Not now: try again in `seconds`. Burns no attempt.
 
-    def __init__(self, seconds: float, reason: str = "", *, going_well: bool = False) -> None:
+    going_well: it is no failure, only not over yet. outage: all deliveries of this handler would meet the same, so
+    that after a few of them the others need not try.
+    """
+
+    def __init__(self, seconds: float, reason: str = "", *, going_well: bool = False, outage: bool = False) -> None:
         super().__init__(reason or f"try again in {seconds:g} s")
-        self.seconds, self.going_well = seconds, going_well
+        self.seconds, self.going_well, self.outage = seconds, going_well, outage
 
 
 class Permanent(Exception):

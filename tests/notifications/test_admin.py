@@ -10,7 +10,7 @@ from django.utils import timezone
 from accounts.models import User
 from notifications import context
 from notifications.admin.traces import blocks
-from notifications.models import Attempt, BulkDecision, Delivery, Event, Failure, Letter, Worker
+from notifications.models import Attempt, Brake, BulkDecision, Delivery, Event, Failure, Letter, Worker
 
 pytestmark = pytest.mark.django_db
 
@@ -124,7 +124,10 @@ def test_a_failure_says_what_it_is_about_how_often_it_was_tried_and_when_next(st
 @pytest.mark.parametrize(
     ("of", "questions"),
     [
-        ("failure", 10),  # session, user, health (2), count, rows with events, groups (2), decisions, other apps
+        (
+            "failure",
+            11,
+        ),  # session, user, health (2), count, rows, brakes, groups (2), decisions, other apps
         ("delivery", 6),
         ("event", 7),  # and their deliveries
         ("letter", 6),
@@ -148,7 +151,7 @@ def test_names_of_what_rows_are_about_cost_one_question_a_kind(staff, sam, djang
         delivery("dead", subject=f"user:{sam.pk}")
     staff.get(FAILURES)
     context.forget_health()
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(12):
         staff.get(FAILURES)
 
 
@@ -482,3 +485,36 @@ def test_a_group_leads_to_its_own_failures(staff):
 
     found = staff.get(FAILURES, {"handler": "accounts.send_welcome", "kind": "f00d"})
     assert badges(found).count("Dead") == 2
+
+
+# -- Handlers that are held back --------------------------------------------------------------
+
+BRAKES = "/admin/notifications/failure/handlers/"
+LETTERS = "notifications.send_letter"
+
+
+def test_a_handler_is_paused_and_goes_on_by_a_button(staff, sam):
+    paused = staff.post(BRAKES, {"handler": LETTERS, "brake": "pause", "reason": "moving house"}, follow=True)
+    assert said(paused) == [f"{LETTERS} is paused. Its deliveries wait, and lose no try by it."]
+    assert "moving house" in paused.content.decode()
+    assert Brake.objects.get().paused_by == f"user:{sam.pk}"
+
+    assert said(staff.post(BRAKES, {"handler": LETTERS, "brake": "resume"}, follow=True)) == [f"{LETTERS} goes on."]
+    again = staff.post(BRAKES, {"handler": LETTERS, "brake": "resume"}, follow=True)
+    assert said(again) == [f"Nothing held {LETTERS} back."]
+    assert "Held back" not in again.content.decode()
+
+
+@pytest.mark.parametrize("asked", [{"handler": "no.such", "brake": "pause"}, {"handler": LETTERS, "brake": "?"}, {}])
+def test_what_is_no_handler_cannot_be_paused(staff, asked):
+    assert said(staff.post(BRAKES, asked, follow=True)) == ["Nothing was changed: there is no such handler."]
+    assert not Brake.objects.exists()
+
+
+def test_a_handler_that_rests_says_why_and_until_when(staff):
+    soon = timezone.now() + timedelta(seconds=40)
+    Brake.objects.create(handler=LETTERS, fails=6, resting_until=soon, last_error="the mail server does not answer")
+    page = staff.get(FAILURES).content.decode()
+
+    assert "It failed 6 times alike: the mail server does not answer" in page
+    assert "in 40 sec." in page or "in 39 sec." in page
