@@ -15,7 +15,7 @@ from notifications.pipeline.models import Brake, Delivery
 
 TRIPS_AT: Final = 5  # deliveries in a row
 FIRST_REST: Final = timedelta(seconds=5)
-LONGEST_REST: Final = timedelta(minutes=1)
+LONGEST_REST: Final = timedelta(seconds=15)  # one question in so long is no burden to whoever is coming back
 
 
 def note_failure(delivery: Delivery, *, fingerprint: str, sentence: str) -> None:

@@ -82,10 +82,10 @@ def test_a_server_that_is_away_burns_no_try_at_all(handler, weather, pack, minut
     assert waiting().aggregate(tries=Sum("attempt"))["tries"] == 0
 
 
-def test_a_rest_grows_to_a_minute():
+def test_a_rest_grows_to_a_quarter_of_a_minute():
     rests = [brakes.rest(brakes.TRIPS_AT + n).total_seconds() for n in range(6)]
 
-    assert rests == [5, 10, 20, 40, 60, 60]
+    assert rests == [5, 10, 15, 15, 15, 15]
 
 
 def test_one_delivery_that_keeps_failing_holds_nobody_back(handler, weather, pack, minute):
