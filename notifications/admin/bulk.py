@@ -3,10 +3,10 @@
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
+from django.utils import timezone
 
 from notifications.context import forget_health
 from notifications.pipeline import brakes, bulk, deadletters
@@ -21,7 +21,7 @@ def facts(*, may_decide: bool) -> dict[str, Any]:
     groups = [group for group in deadletters.groups() if group.count > 1]
     latest = list(BulkDecision.objects.order_by("-pk")[:SHOWN])
     worth_showing = groups or any(job.state == BulkDecision.State.RUNNING for job in latest)
-    held = Brake.objects.filter(Q(paused_at__isnull=False) | Q(resting_until__isnull=False)).order_by("handler")
+    held = Brake.objects.holding(timezone.now()).order_by("handler")
     return {
         "groups": groups,
         "held": list(held),

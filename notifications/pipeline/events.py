@@ -99,8 +99,10 @@ class Subscription:
 
     def delivery(self, sender: object, *, event: DomainEvent, record: Event, **_: object) -> Delivery | None:  # noqa: ARG002
         """Receives `published`: the row to insert, or None when `when` says no."""
-        if self.when is not None and not self.when(event):
-            return None
+        return None if self.when is not None and not self.when(event) else self.row(record)
+
+    def row(self, record: Event) -> Delivery:
+        """The delivery of this event, not saved yet."""
         return Delivery(
             event=record,
             handler=self.handler,

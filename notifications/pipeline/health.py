@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db.models import Count, Min, Q
 from django.utils import timezone
 
-from notifications.pipeline.models import Delivery, Worker
+from notifications.pipeline.models import Delivery, Worker, held_back
 
 LATE = 60.0  # seconds a due delivery may wait before a person should know
 
@@ -23,6 +23,7 @@ class Health:
     mode: str  # who runs the handlers: "celery" | "relay" | "nobody"
     waiting: int
     oldest_waiting_seconds: float
+    held: int  # due, but of a handler that is paused or rests
     dead: int
 
     @property
@@ -39,6 +40,7 @@ class Health:
                 self.oldest_waiting_seconds > LATE,
                 f"The oldest of {self.waiting} due deliveries has waited {self.oldest_waiting_seconds:.0f} s.",
             ),
+            (self.held > 0, f"{self.held} deliveries wait for handlers that are held back: see Failures."),
         ]
         return [sentence for applies, sentence in said if applies]
 
@@ -48,9 +50,11 @@ def pipeline_health() -> Health:
     alive = list(Worker.objects.alive().order_by("-beat_at"))
     relays = [worker for worker in alive if worker.kind == Worker.Kind.RELAY]
     note = relays[0].note if relays else {}
+    ready, held = Q(state="ready", available_at__lte=now), held_back(now)
     counts = Delivery.objects.aggregate(
-        waiting=Count("pk", filter=Q(state="ready", available_at__lte=now)),
-        oldest=Min("available_at", filter=Q(state="ready", available_at__lte=now)),
+        waiting=Count("pk", filter=ready & ~held),
+        oldest=Min("available_at", filter=ready & ~held),
+        held=Count("pk", filter=ready & held),
         dead=Count("pk", filter=Q(state="dead")),
     )
     return Health(
@@ -61,6 +65,7 @@ def pipeline_health() -> Health:
         mode=note.get("mode", "nobody"),
         waiting=counts["waiting"],
         oldest_waiting_seconds=_age(counts["oldest"], now),
+        held=counts["held"],
         dead=counts["dead"],
     )
 

@@ -101,6 +101,11 @@ class Queue(models.Model):
         return self.name
 
 
+class BrakeQuerySet(models.QuerySet["Brake"]):
+    def holding(self, now: datetime) -> Self:
+        return self.filter(Q(paused_at__isnull=False) | Q(resting_until__gt=now))
+
+
 class Brake(models.Model):
     """What holds a handler back: a person has paused it, or it rests because it fails in the same way all the time.
 
@@ -117,6 +122,8 @@ class Brake(models.Model):
     last_error = models.TextField(blank=True)
     resting_until = models.DateTimeField(null=True)
 
+    objects = BrakeQuerySet.as_manager()
+
     class Meta:
         constraints = [
             models.CheckConstraint(
@@ -129,17 +136,17 @@ class Brake(models.Model):
         return self.handler
 
 
+def held_back(now: datetime) -> Q:
+    """Of a queue or a handler that somebody has paused, or of a handler that rests."""
+    paused = Queue.objects.filter(paused_at__isnull=False).values("name")
+    return Q(queue__in=paused) | Q(handler__in=Brake.objects.holding(now).values("handler"))
+
+
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def due(self, now: datetime) -> Self:
         """READY, its time has come, and neither its queue nor its handler is held back; the longest waiting first."""
-        paused = Queue.objects.filter(paused_at__isnull=False).values("name")
-        held = Brake.objects.filter(Q(paused_at__isnull=False) | Q(resting_until__gt=now)).values("handler")
-        return (
-            self.filter(state=Delivery.State.READY, available_at__lte=now)
-            .exclude(queue__in=paused)
-            .exclude(handler__in=held)
-            .order_by("available_at", "id")
-        )
+        ready = Q(state=Delivery.State.READY, available_at__lte=now)
+        return self.filter(ready & ~held_back(now)).order_by("available_at", "id")
 
     def running(self) -> Self:
         return self.filter(state=Delivery.State.RUNNING)
