@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from notifications.api.problems import problem_body
 from orders import fulfilment, idempotency, refunds
 from orders.api.parts import RefundSerializer
-from orders.api.reach import for_answers
+from orders.api.reach import as_it_is
 from orders.api.replies import ASK_AGAIN, REPLAYED, answer, in_progress, key_reused
 from orders.api.shapes import order_bodies
 from orders.fulfilment import NotPaid
@@ -102,7 +102,7 @@ def _given_back(order: Order, made: Sequence[Refund]) -> Told:
 
 
 def _as_it_is(order: Order) -> tuple[Order, dict[str, Any]]:
-    now = for_answers().get(pk=order.pk)
+    now = as_it_is(order)
     [body] = order_bodies([now])
     return now, body
 

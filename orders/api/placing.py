@@ -6,7 +6,7 @@ from typing import Any, Final
 from rest_framework.response import Response
 
 from notifications.api.problems import problem, problem_body
-from orders.api.reach import for_answers
+from orders.api.reach import as_it_is
 from orders.api.replies import ASK_AGAIN, REPLAYED, answer, in_progress, key_reused
 from orders.api.shapes import order_bodies
 from orders.checkout import (
@@ -76,7 +76,7 @@ def _place(asked: dict[str, Any], user_id: int | None, key: Key) -> Order:
 
 def _by_state(placed: Order, key: Key, *, headers: dict[str, str] | None = None) -> Response:
     """201, 202 or 402, as the order is now: its outcome may have come since it was placed."""
-    order = for_answers().get(pk=placed.pk)
+    order = as_it_is(placed)
     if order.status in CALLED_OFF and not _was_sold(order):
         return answer(*remember(key=key, status=402, body=_called_off(order), order=order), headers=headers)
     [body] = order_bodies([order])

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 
 from accounts.models import User
 from notifications.api.scopes import HasScope, IsStaffWithScope
-from orders.models import Order, OrderLine, Product
+from orders.models import Order, OrderLine, PaymentAttempt, Product
 from orders.models.catalog import ProductQuerySet
 from orders.models.order import OrderQuerySet
 from orders.offers import sold_in
@@ -30,6 +30,18 @@ def for_answers() -> OrderQuerySet:
     """Orders with all that their answers tell of."""
     lines = OrderLine.objects.order_by("pk").select_related("order")
     return Order.objects.prefetch_related(Prefetch("lines", queryset=lines), "attempts")
+
+
+def as_it_is(order: Order) -> Order:
+    """An order with all that its answers tell of, as it is now.
+
+    Its payments are read after its own row: where one has come to its end in between, the row is read again.
+    """
+    now = for_answers().get(pk=order.pk)
+    attempt = now.last_attempt
+    if now.status == Order.Status.PLACED and attempt is not None and attempt.state not in PaymentAttempt.OPEN:
+        now = for_answers().get(pk=order.pk)
+    return now
 
 
 def orders_of(user: User) -> OrderQuerySet:

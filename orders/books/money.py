@@ -27,7 +27,10 @@ def charges_have_orders(ledger: Ledger) -> Iterator[str]:
 
 
 def _is_accounted_for(attempt: PaymentAttempt, kept: int) -> bool:
-    """The order was sold for it, or the money is on its way back, or a young payment is still being settled."""
+    """The order was sold for it, or the money is on its way back, or a young payment is still being settled.
+
+    A refund that the gateway would not do is on its way too: it waits for a person, under "Needs attention".
+    """
     if attempt.state in (*PaymentAttempt.OPEN, State.AUTHORIZED):
         return attempt.started_at > timezone.now() - SETTLING
     unsold = attempt.order.paid_at is None or attempt.order.status == Order.Status.CANCELLED
@@ -37,7 +40,9 @@ def _is_accounted_for(attempt: PaymentAttempt, kept: int) -> bool:
 
 
 def _on_its_way_back(attempt: PaymentAttempt) -> int:
-    return sum(refund.amount for refund in attempt.refunds.all() if refund.state in Refund.OPEN)
+    states = {refund.state for refund in attempt.refunds.all()}
+    waiting = sum(refund.amount for refund in attempt.refunds.all() if refund.state in Refund.OPEN)
+    return waiting + (attempt.captured - attempt.refunded if Refund.State.FAILED in states else 0)
 
 
 def one_charge_each(ledger: Ledger) -> Iterator[str]:

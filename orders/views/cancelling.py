@@ -38,7 +38,9 @@ def _cancel(request: HttpRequest, found: Order) -> HttpResponse:
         after = fulfilment.cancel(order=found, reason=_("cancelled by the buyer"), key=_key(request, found))
     except WrongStatus:
         found.refresh_from_db()
-        return _page(request, found, refused=True, status=409)
+        if found.status != Order.Status.CANCELLED:
+            return _page(request, found, refused=True, status=409)
+        return SeeOther(beside(request, "order", found.number))  # pressed twice, in two tabs: it is as was wished
     except KeyReused:
         return _page(request, found, status=422)
     if after.status == Order.Status.CANCELLED:

@@ -66,6 +66,8 @@ def _unrest() -> Iterator[str]:
 def judge(stage: Stage, told: list[Story], *, mail_kills: int = 0) -> list[str]:
     """Every violation, as a sentence. `mail_kills`: deaths while nobody knew whether a letter was accepted."""
     stage.ask(buyer.calm_bank)  # a fault that nobody met in the play is not for the judge
+    if any("efund" in str(story.facts.get("order", "")) for story in told):
+        time.sleep(LATE)  # some refunds come to their end, or to nothing, after the bank has called them done
     stage.move_time(SETTLED)
     return stage.ask(_judged, told, stage.receipts(), mail_kills)
 

@@ -97,10 +97,11 @@ def _order(key: str) -> Order | None:
 
 
 def _money(order: Order | None) -> tuple[int, int]:
-    """What the bank took for this order, and what of it it still keeps for us."""
+    """What the bank took for this order, and what of it it still keeps for us; not what a person knows to be owed."""
     if order is None:
         return 0, 0
     ledger = books.read_ledger()
     references = [str(attempt.pk) for attempt in order.attempts.all()]
+    owed = {str(refund.attempt_id) for refund in order.refunds.filter(state=Refund.State.FAILED)}
     taken = sum(amount for reference in references for amount, _ in ledger.charged.get(reference, ()))
-    return taken, sum(ledger.kept(reference) for reference in references)
+    return taken, sum(ledger.kept(reference) for reference in references if reference not in owed)

@@ -10,9 +10,12 @@ from django.utils import timezone
 
 from accounts.models import User
 from notifications.pipeline.models import Event
+from orders.api.reach import as_it_is
 from orders.checkout import Key, KeyInProgress
+from orders.gateways import stripe
 from orders.idempotency import remember
 from orders.models import IdempotencyKey, Order, PaymentAttempt, Product
+from orders.payments import charge_of, settle
 from tests.api.programs import ADDRESS, Program, a_product, customer, good_order, sent, staff
 
 PROBLEM = "application/problem+json"
@@ -236,6 +239,26 @@ def test_a_202_becomes_201_once_the_bank_has_told(ada, bank, deliver_due):
 
     assert (again.status_code, sent(again)["payment_status"]) == (201, "paid")
     assert len(bank.ledger(reference=str(PaymentAttempt.objects.get().pk), status="succeeded")) == 1
+
+
+def test_an_outcome_that_comes_while_the_answer_is_read_is_told_whole(ada, bank):
+    """The order's own row is read, the bank's word is written, the payments are read: 202 “paid” would be neither."""
+    ada.order(key="once", payment_method="pm_bank_error_after_charge")
+    attempt = PaymentAttempt.objects.get()
+    order_was_read = []
+
+    def meanwhile(execute, sql, params, many, context):
+        if order_was_read and "orders_paymentattempt" in sql and sql.startswith("SELECT"):
+            order_was_read.clear()
+            settle(attempt_id=attempt.pk, outcome=stripe.find(charge_of(attempt)))
+        elif 'FROM "orders_order" WHERE "orders_order"."id"' in sql:
+            order_was_read.append(True)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(meanwhile):
+        order = as_it_is(attempt.order)
+
+    assert (order.status, order.payment_status) == ("paid", "paid")
 
 
 def test_a_buyer_who_must_approve_is_told_where(ada):

@@ -9,6 +9,9 @@ from django.db.models import F
 
 from notifications.models import Event
 from orders import refunds, repayment
+from orders.books.ledger import Ledger
+from orders.books.money import charges_have_orders
+from orders.fulfilment import cancel
 from orders.gateways.base import RefundOutcome, RefundStatus
 from orders.idempotency import Key, KeyReused
 from orders.models import Invoice, OrderLine, PaymentAttempt, Refund, StockMovement
@@ -263,3 +266,15 @@ def test_money_that_went_back_twice_in_the_telling_has_one_credit_note(buy):
 
     made.refresh_from_db()
     assert (made.state, made.attempt.refunded, Invoice.objects.filter(kind="credit_note").count()) == ("done", 400, 1)
+
+
+def test_money_that_a_bank_would_not_take_back_is_known_to_be_owed_and_no_riddle(buy):
+    """The gateway called it done, and its buyer's bank sent it back: a person has to find another way."""
+    order = cancel(order=buy())
+    [made] = order.refunds.all()
+    kept = Ledger(charged={str(made.attempt_id): [(TOTAL, "EUR")]}, refunded={}, refunds={})
+    assert list(charges_have_orders(kept)) == [f"{order}: the bank has the money, the order is cancelled"]
+
+    repayment.settle_refund(refund_id=made.pk, outcome=RefundOutcome(status=RefundStatus.FAILED))
+
+    assert list(charges_have_orders(kept)) == []
