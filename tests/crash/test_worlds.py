@@ -1,4 +1,7 @@
-"""Random crash worlds, on both databases at once. WAYBILL_WORLDS=n plays n of them, WAYBILL_SEED=n the n-th again."""
+"""Random crash worlds, on both databases at once. WAYBILL_WORLDS=n plays n of them, WAYBILL_SEED=n the n-th again.
+
+With CI=true they are the same in each run; else nobody has seen them before.
+"""
 
 from collections import Counter
 

@@ -230,6 +230,16 @@ def test_pressed_twice_it_is_cancelled_and_paid_back_once(client, bank):
     assert Refund.objects.count() == 1
 
 
+def test_two_presses_of_two_sessions_at_once_both_lead_to_the_order(client, bank):
+    """Before the first answer has set its cookie, the second press comes as somebody else."""
+    order = buy(client)
+    link = cancel_link(client, order)
+    answers = [Client().post(link, {"key": "7"}) for _ in range(2)]
+
+    assert [answer["Location"] for answer in answers] == [links.guest_path(order)] * 2
+    assert Refund.objects.count() == 1
+
+
 def test_an_order_in_payment_can_be_cancelled_and_nothing_is_charged(client, bank):
     bank(Status.REQUIRES_ACTION, **ASKS)
     order = buy(client)
