@@ -50,6 +50,12 @@ def be_the_canary(handler: str, *, until: datetime) -> bool:
     return bool(over.update(resting_until=until))
 
 
+def wake(handler: str) -> None:
+    """End its rest now: somebody who wants to see whether it works again need not wait."""
+    now = timezone.now()
+    Brake.objects.filter(handler=handler, resting_until__gt=now).update(resting_until=now)
+
+
 def pause(handler: str, *, by: str, reason: str = "") -> None:
     """Run no more of this handler's deliveries until it is resumed; what runs now comes to its end."""
     facts = {"paused_at": timezone.now(), "paused_by": by, "reason": reason[:200]}

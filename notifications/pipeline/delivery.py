@@ -247,10 +247,11 @@ UNDECIDED = {
 
 
 def retry_now(*, delivery: Delivery, by: str) -> None:
-    """Make a dead or waiting delivery READY at once, with five more attempts at least.
+    """Make a dead or waiting delivery READY at once, with five more attempts at least; a resting handler wakes for it.
 
     Raises NotWaiting when it is running or done meanwhile.
     """
+    brakes.wake(delivery.handler)
     _decide(
         delivery,
         "retry",

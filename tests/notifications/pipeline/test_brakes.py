@@ -143,6 +143,20 @@ def test_of_many_at_once_one_is_the_canary(handler, weather, pack, worker):
     assert Brake.objects.get().resting_until > timezone.now()
 
 
+def test_a_person_who_retries_need_not_wait_for_the_rest_to_end(handler, weather, pack, minute, deliver_due):
+    weather["raise"] = closed
+    for n in range(brakes.TRIPS_AT + 3):
+        pack(parcel_id=n)
+    minute()
+    weather["raise"] = None
+
+    deliveries.retry_now(delivery=waiting().order_by("pk").last(), by="user:1")
+    deliver_due()
+
+    assert waiting().filter(attempt=0).count() == 0
+    assert Delivery.objects.filter(state="done", handler=handler).count() == 3
+
+
 def test_other_handlers_go_on(handler, weather, subscribe, pack, minute):
     others = []
     subscribe(ParcelPacked)(lambda event: others.append(event.parcel_id))
