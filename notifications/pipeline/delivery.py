@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from notifications import correlation
-from notifications.pipeline import brakes, deadletters, doorbell, ordering
+from notifications.pipeline import brakes, deadletters, doorbell, effects, ordering
 from notifications.pipeline.events import BadPayload, Subscription, declared, subscriptions
 from notifications.pipeline.models import Attempt, Delivery, Worker
 from notifications.pipeline.retries import USUAL, Permanent, RetryLater
@@ -94,6 +94,7 @@ def _claim(delivery_id: int, worker: Worker) -> _Claim | None:
 
 
 def _run(claim: _Claim) -> None:
+    running = effects.current.set(claim.delivery)
     try:
         _handle(claim, _subscription(claim))
     except RetryLater as later:
@@ -104,6 +105,8 @@ def _run(claim: _Claim) -> None:
         raise
     except Exception as error:  # noqa: BLE001  the delivery boundary: the only place that may say this
         _fail(claim, error)
+    finally:
+        effects.current.reset(running)
 
 
 def _subscription(claim: _Claim) -> Subscription:

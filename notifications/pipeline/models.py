@@ -303,3 +303,22 @@ class BulkDecision(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.total} of {self.handler or 'all handlers'}"
+
+
+class Effect(models.Model):
+    """A call to the outside world that a delivery makes once. UNKNOWN: begun, and nobody knows how it ended."""
+
+    class State(models.TextChoices):
+        PLANNED = "planned"
+        STARTED = "started"
+        DONE = "done"
+        UNKNOWN = "unknown"
+
+    key = models.CharField(max_length=200, unique=True, help_text="The delivery's uid and the step; sent outside.")
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="effects")
+    state = models.CharField(max_length=10, choices=State, default=State.PLANNED)
+    result = models.JSONField(null=True)
+    at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.state}"
