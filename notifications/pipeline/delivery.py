@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from notifications import correlation
 from notifications.pipeline import brakes, deadletters, doorbell, effects, ordering
-from notifications.pipeline.events import BadPayload, Subscription, declared, subscriptions
+from notifications.pipeline.events import BadPayload, Subscription, declared, subscription_of
 from notifications.pipeline.models import Attempt, Delivery, Worker
 from notifications.pipeline.retries import USUAL, Permanent, RetryLater
 from notifications.pipeline.signals import buried
@@ -110,7 +110,7 @@ def _run(claim: _Claim) -> None:
 
 
 def _subscription(claim: _Claim) -> Subscription:
-    found = subscriptions.get(claim.delivery.handler)
+    found = subscription_of(claim.delivery.handler)
     if found is None:
         raise RetryLater(UNREADABLE_WAIT, f"no handler named {claim.delivery.handler} in this release")
     return found
@@ -139,7 +139,7 @@ def _event(claim: _Claim) -> Any:
     if kind is None or record.version > kind.version:
         raise RetryLater(UNREADABLE_WAIT, f"{record.name} version {record.version} is unknown to this release")
     try:
-        return kind.from_payload(record.payload)
+        return kind.from_payload(record.payload, record.version)
     except (BadPayload, TypeError) as error:
         raise Permanent(f"payload does not fit {record.name}: {error}") from error
 
@@ -178,7 +178,7 @@ def _fail(claim: _Claim, error: Exception) -> None:
         _bury(claim, error)
         return
     log.warning("delivery_failed", **_names(claim), error=_sentence(error))
-    subscription = subscriptions.get(claim.delivery.handler)
+    subscription = subscription_of(claim.delivery.handler)
     wait = (subscription.retry if subscription else USUAL).delay(claim.delivery.attempt)
     with transaction.atomic(durable=True):
         _record_error(claim, error)

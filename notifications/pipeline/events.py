@@ -62,8 +62,15 @@ class DomainEvent:
         return {field: getattr(self, field) for field in self._shape}
 
     @classmethod
-    def from_payload(cls, payload: dict[str, Any]) -> Self:
-        """The event as it was published. Raises BadPayload or TypeError when it cannot be read."""
+    def upcast(cls, payload: dict[str, Any], version: int) -> dict[str, Any]:  # noqa: ARG003  for subclasses
+        """What a payload of an older `version` would be today. A class whose version grew says it here."""
+        return payload
+
+    @classmethod
+    def from_payload(cls, payload: dict[str, Any], version: int | None = None) -> Self:
+        """The event as it was published, in today's shape. Raises BadPayload or TypeError when it cannot be read."""
+        if version is not None and version < cls.version:
+            payload = cls.upcast(dict(payload), version)
         return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in payload.items()})
 
 
@@ -114,6 +121,13 @@ class Subscription:
 
 
 subscriptions: dict[str, Subscription] = {}
+aliases: dict[str, str] = {}  # what handlers were called once
+
+
+def subscription_of(handler: str) -> Subscription | None:
+    """Who runs the deliveries of this handler, by its name of today or an earlier one."""
+    return subscriptions.get(handler) or subscriptions.get(aliases.get(handler, ""))
+
 
 E_contra = TypeVar("E_contra", bound=DomainEvent, contravariant=True)
 Handler = Callable[[E_contra], None]
@@ -132,6 +146,7 @@ def subscribe(
     ordered: bool = False,
     latest_only: bool = False,
     retry: Retry = USUAL,
+    was: Sequence[str] = (),
     when: Callable[[E_contra], bool] | None = None,
 ) -> Callable[[Handler[E_contra]], Handler[E_contra]]:
     """Run the decorated function once for each committed `event`, after the commit.
@@ -140,8 +155,9 @@ def subscribe(
     atomic: body and completion share one transaction, so its database effects happen exactly once;
     say False for a handler that calls the outside world. ordered: one subject's events one at a time,
     in order; a dead letter holds up those behind it. latest_only: what a later event of the same subject
-    has overtaken is skipped. retry: how often it is tried, and after which pauses. when: asked at
-    publication; False means this handler has nothing to do with the event.
+    has overtaken is skipped. retry: how often it is tried, and after which pauses. was: its earlier
+    names, under which deliveries may still wait. when: asked at publication; False means this handler
+    has nothing to do with the event.
     """
 
     def register(function: Handler[E_contra]) -> Handler[E_contra]:
@@ -161,6 +177,7 @@ def subscribe(
             when=when,
         )
         subscriptions[handler] = subscription
+        aliases.update(dict.fromkeys(was, handler))
         published.connect(subscription.delivery, sender=event, weak=False, dispatch_uid=handler)
         return function
 

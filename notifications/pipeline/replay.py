@@ -6,7 +6,7 @@ from typing import Final
 from django.db import transaction
 
 from notifications.pipeline import doorbell, ordering
-from notifications.pipeline.events import BadPayload, Subscription
+from notifications.pipeline.events import BadPayload, Subscription, aliases
 from notifications.pipeline.models import Delivery, Event, EventQuerySet
 
 AT_ONCE: Final = 500  # events in one transaction
@@ -14,7 +14,8 @@ AT_ONCE: Final = 500  # events in one transaction
 
 def missed(subscription: Subscription, *, since: datetime) -> EventQuerySet:
     """The events since then that this handler has no delivery of, in their order."""
-    had = Delivery.objects.filter(handler=subscription.handler).values("event")
+    names = [subscription.handler, *(old for old, name in aliases.items() if name == subscription.handler)]
+    had = Delivery.objects.filter(handler__in=names).values("event")
     happened = Event.objects.filter(name=subscription.event.name, occurred_at__gte=since)
     return happened.exclude(pk__in=had).order_by("pk")
 
@@ -39,7 +40,7 @@ def replay(subscription: Subscription, *, since: datetime) -> int:
 
 def _delivery(subscription: Subscription, record: Event) -> Delivery | None:
     try:
-        event = subscription.event.from_payload(record.payload)
+        event = subscription.event.from_payload(record.payload, record.version)
     except (BadPayload, TypeError):
         return subscription.row(record)  # it will say so itself, on the failures page
     return subscription.delivery(subscription.event, event=event, record=record)

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from notifications import correlation
 from notifications.pipeline import delivery as deliveries
+from notifications.pipeline.events import DomainEvent, publish
 from notifications.pipeline.models import Attempt, Delivery, Event, Queue, Worker
 from notifications.pipeline.retries import Permanent, Retry, RetryLater
 from tests.notifications.pipeline.conftest import ParcelPacked, the_one
@@ -149,6 +150,39 @@ def test_an_unfenced_completion_would_be_noticed(subscribe, pack, worker, the_de
 
     assert the_delivery().state == State.READY
     assert Attempt.objects.get().outcome == Attempt.Outcome.FENCED
+
+
+def test_a_handler_that_was_renamed_does_what_waits_under_its_old_name(subscribe, pack, run):
+    seen = []
+    subscribe(ParcelPacked, was=("tests.before",))(lambda event: seen.append(event.parcel_id))
+    pack()
+    Delivery.objects.update(handler="tests.before")
+
+    assert run().state == State.DONE
+    assert seen == [7]
+
+
+class ParcelWeighed(DomainEvent, name="test.parcel.weighed", version=3):
+    """Its weight was in grams as "weight", then as "grams", and is in milligrams now."""
+
+    milligrams: int
+
+    @classmethod
+    def upcast(cls, payload, version):
+        grams = payload["weight"] if version == 1 else payload["grams"]
+        return {"milligrams": grams * 1000}
+
+
+@pytest.mark.parametrize(("version", "payload"), [(1, {"weight": 5}), (2, {"grams": 5}), (3, {"milligrams": 5000})])
+def test_an_event_of_an_older_shape_is_read_as_one_of_today(subscribe, run, version, payload):
+    seen = []
+    subscribe(ParcelWeighed)(lambda event: seen.append(event.milligrams))
+    with transaction.atomic():
+        publish(ParcelWeighed(milligrams=1), about="parcel:7")
+    Event.objects.update(version=version, payload=payload)
+
+    assert run().state == State.DONE
+    assert seen == [5000]
 
 
 def test_a_handler_this_release_does_not_have_waits_and_says_so(subscribe, pack, run):
