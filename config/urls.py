@@ -19,6 +19,7 @@ urlpatterns = [
     path("api/<path:rest>", nothing_here),
     path("healthz", probes.alive, name="healthz"),
     path("readyz", probes.ready, name="readyz"),
+    path("metrics", probes.metrics, name="metrics"),
 ]
 
 handler400 = "config.errors.bad_request"
