@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 SIZE_LIMIT: Final = 25_000_000  # bytes, as most mail services have it
 RECEIPTS: Final = "receipts.jsonl"
+# What the standard library's mail parser raises for what is no proper mail.
+UNREADABLE: Final = (AttributeError, LookupError, TypeError, ValueError)
 NAME: Final = re.compile(r"\d{8}T\d{12}-[0-9a-f]{16}")
 
 
@@ -79,7 +81,7 @@ def mails(folder: Path, *, to: str = "") -> Iterator[Mail]:
     """The kept letters, newest first; with `to` those with that text in a recipient's address."""
     wanted = to.strip().lower()
     for path in sorted(folder.glob("*.eml"), reverse=True):
-        mail = _summary(path)
+        mail = summary(path)
         if wanted in mail.to.lower():
             yield mail
 
@@ -95,25 +97,45 @@ def read(path: Path) -> EmailMessage:
 
 
 def part(message: EmailMessage, kind: str) -> str:
-    """The letter's "plain" or "html" text, empty when it has none."""
+    """The letter's "plain" or "html" text, empty when it has none; as far as it can be read."""
     body = message.get_body((kind,))
-    return str(body.get_content()) if body else ""
+    if body is None:
+        return ""
+    try:
+        return str(body.get_content())
+    except UNREADABLE:
+        raw = body.get_payload(decode=True)
+        return raw.decode(errors="replace") if isinstance(raw, bytes) else ""
+
+
+def headers(message: EmailMessage) -> list[tuple[str, str]]:
+    """All headers in their order; one that cannot be read as it came."""
+    return [(name, _in_words(message, name, raw)) for name, raw in message.raw_items()]
+
+
+def _in_words(message: EmailMessage, name: str, raw: Any) -> str:
+    try:
+        return str(message.policy.header_fetch_parse(name, raw))
+    except UNREADABLE:
+        return str(raw)
 
 
 def received_at(name: str) -> datetime:
     return datetime.strptime(name.partition("-")[0], "%Y%m%dT%H%M%S%f").replace(tzinfo=UTC)
 
 
-def _summary(path: Path) -> Mail:
+def summary(path: Path) -> Mail:
+    """One kept letter as a list shows it."""
     with path.open("rb") as lines:
-        headers = BytesHeaderParser(policy=policy.default).parse(lines)
+        message = BytesHeaderParser(policy=policy.default).parse(lines)
+    said = {name.lower(): words for name, words in reversed(headers(message))}  # of several the first
     return Mail(
         name=path.stem,
         at=received_at(path.stem),
-        to=str(headers.get("X-RcptTo", headers.get("To", ""))),
-        sender=str(headers.get("From", "")),
-        subject=str(headers.get("Subject", "")),
-        message_id=str(headers.get("Message-ID", "")),
+        to=said.get("x-rcptto", said.get("to", "")),
+        sender=said.get("from", ""),
+        subject=said.get("subject", ""),
+        message_id=said.get("message-id", ""),
     )
 
 

@@ -63,11 +63,11 @@ def letter(request: HttpRequest, name: str) -> HttpResponse:
     message = mailbox.read(path)
     context = {
         "name": name,
-        "message": message,
+        "mail": mailbox.summary(path),
         "at": mailbox.received_at(name),
         "has_html": bool(mailbox.part(message, "html")),
         "text": mailbox.part(message, "plain"),
-        "headers": [(key, str(value)) for key, value in message.items()],
+        "headers": mailbox.headers(message),
         "raw": path.read_bytes().decode(errors="replace"),
         "sandbox": LETTER_SANDBOX,
     }

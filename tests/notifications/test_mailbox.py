@@ -1,4 +1,5 @@
 import json
+import random
 import smtplib
 import subprocess
 import sys
@@ -153,3 +154,37 @@ def test_a_name_that_the_server_did_not_give_is_not_found(shop, tmp_path, name):
 def test_production_has_no_mailbox(shop):
     with override_settings(LOCAL=False):
         assert shop.get("/mailbox/").status_code == 404
+
+
+ODD = [b"\x00", b"\xff", b"=?", b"?=", b"<", b'"', b"(", b";", b",", b":", b"\r\n", b"[", b"@", b"\\", b"boundary="]
+
+
+def mutilated(dice):
+    """A letter with a group of recipients, an unknown alphabet and up to six accidents."""
+    letter = bytearray(a_letter(subject="Röd mugg").as_bytes())
+    letter[:0] = b'Cc: crew: "B, C" <b@example.com>;\r\n'
+    for _ in range(dice.randint(1, 6)):
+        at = dice.randrange(len(letter))
+        letter[at : at + dice.randint(0, 8)] = dice.choice([*ODD, b"", b"", b""])
+    return bytes(letter).replace(b"utf-8", b"klingon") if dice.random() < 0.3 else bytes(letter)
+
+
+def test_no_letter_is_so_broken_that_the_mailbox_cannot_show_it(tmp_path):
+    kept = tmp_path / "20260101T000000000000-0123456789abcdef.eml"
+    for seed in range(1500):
+        kept.write_bytes(mutilated(random.Random(seed)))
+        message = mailbox.read(kept)
+
+        assert isinstance(mailbox.summary(kept).subject, str)
+        assert all(isinstance(words, str) for _, words in mailbox.headers(message))
+        assert isinstance(mailbox.part(message, "plain") + mailbox.part(message, "html"), str)
+
+
+def test_a_broken_letter_has_a_page(shop, folder, box):
+    broken = b"To: group: <\r\nSubject: =?x?q?=?=\r\nContent-Type: text/html; charset=klingon\r\n\r\n<p>nuqneH\xff"
+    box.keep(broken, sender="", to=[])
+    [mail] = mailbox.mails(folder)
+
+    assert shop.get("/mailbox/").status_code == 200
+    assert shop.get(f"/mailbox/{mail.name}/").status_code == 200
+    assert "nuqneH" in shop.get(f"/mailbox/{mail.name}/html/").content.decode()
