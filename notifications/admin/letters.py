@@ -1,21 +1,25 @@
 """Letters: what was written to whom, and whether a mail server has taken it."""
 
+import uuid
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path
 from django.utils.decorators import method_decorator
 from django.utils.safestring import SafeString
 from django.views.decorators.clickjacking import xframe_options_sameorigin
+from django.views.decorators.http import require_POST
 from unfold.decorators import display
 
 from notifications import marks
 from notifications.admin.readonly import NamingAdmin, Tabs
 from notifications.admin.subjects import named
+from notifications.mail.letters import resend
 from notifications.models import Letter
 from notifications.views.mailbox import LETTER_POLICY, LETTER_SANDBOX
 
@@ -44,7 +48,21 @@ class LetterAdmin(NamingAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         frame = path("<int:pk>/html/", self.admin_site.admin_view(self.html_view), name="notifications_letter_html")
-        return [frame, *super().get_urls()]
+        pressed = self.admin_site.admin_view(require_POST(self.resend_view))
+        return [frame, path("<int:pk>/again/", pressed, name="notifications_letter_again"), *super().get_urls()]
+
+    def has_resend_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("notifications.resend_letter")
+
+    def resend_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The button "Send again": pressed twice, it is one letter."""
+        if not self.has_resend_permission(request):
+            raise PermissionDenied
+        letter, key = get_object_or_404(Letter, pk=pk), request.POST.get("key", "")[:64]
+        with transaction.atomic():
+            again = resend(letter, key=key or uuid.uuid4().hex)
+        self.message_user(request, f"Written again to {again.to}; it goes out now.", messages.SUCCESS)
+        return redirect("admin:notifications_letter_change", again.pk)
 
     @method_decorator(xframe_options_sameorigin)
     def html_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -55,7 +73,12 @@ class LetterAdmin(NamingAdmin):
         return HttpResponse(letter.html, headers={"Content-Security-Policy": LETTER_POLICY})
 
     def page(self, request: HttpRequest, row: Letter) -> dict[str, Any]:
-        return {"sandbox": LETTER_SANDBOX, "names": named([row.subject_ref])}
+        return {
+            "sandbox": LETTER_SANDBOX,
+            "names": named([row.subject_ref]),
+            "may_resend": row.state == Letter.State.SENT and self.has_resend_permission(request),
+            "fresh_key": uuid.uuid4(),
+        }
 
     @display(description="subject", ordering="subject")
     def title(self, row: Letter) -> str:

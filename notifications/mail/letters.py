@@ -40,6 +40,27 @@ def queue_letter(*, once: str, template: str, to: str, context: dict[str, Any], 
     return letter
 
 
+def resend(letter: Letter, *, key: str) -> Letter:
+    """Write the same letter anew, to the same address, as one with a Message-ID of its own; once for each `key`."""
+    again, written = Letter.objects.get_or_create(
+        once=f"again:{letter.pk}:{key}",
+        defaults={
+            "template": letter.template,
+            "to": letter.to,
+            "subject_ref": letter.subject_ref,
+            "correlation_id": letter.correlation_id,
+            "message_id": _new_message_id(),
+            "subject": letter.subject,
+            "text": letter.text,
+            "html": letter.html,
+        },
+    )
+    if written:
+        with correlation.bound(correlation_id=letter.correlation_id, actor=correlation.actor()):
+            publish(EmailQueued(letter_id=again.pk, template=again.template), about=again.subject_ref)
+    return again
+
+
 def post_letter(*, letter_id: int) -> None:
     """Hand the letter to the mail server, unless that has been done.
 

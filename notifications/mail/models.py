@@ -24,6 +24,7 @@ class Letter(models.Model):
     sent_at = models.DateTimeField(null=True)
 
     class Meta:
+        permissions = [("resend_letter", "Can send letters again")]
         constraints = [
             models.CheckConstraint(
                 name="letter_sent_says_when",

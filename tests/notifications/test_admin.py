@@ -341,6 +341,31 @@ def test_a_letter_is_shown_in_a_frame_that_can_do_nothing(staff):
     assert frame.headers["X-Frame-Options"] == "SAMEORIGIN"
 
 
+def test_a_letter_is_sent_again_as_a_new_one_once_for_each_press(staff):
+    row = letter(state="sent", sent_at=timezone.now())
+    page = staff.get(page_of(row, "letter")).content.decode()
+    key = re.search(r'name="key" value="([^"]+)"', page)[1]
+    pressed = [staff.post(f"/admin/notifications/letter/{row.pk}/again/", {"key": key}, follow=True) for _ in "12"]
+
+    again = Letter.objects.exclude(pk=row.pk).get()
+    assert said(pressed[0]) == [f"Written again to {row.to}; it goes out now."]
+    assert (again.to, again.subject, again.html, again.state) == (row.to, row.subject, row.html, "queued")
+    assert again.message_id != row.message_id
+    assert Delivery.objects.get(handler="notifications.send_letter").event.payload["letter_id"] == again.pk
+
+
+def test_a_letter_on_its_way_is_not_offered_to_be_sent_again(staff):
+    assert "Send it again" not in staff.get(page_of(letter(), "letter")).content.decode()
+
+
+def test_sending_again_needs_a_permission_of_its_own(colleague):
+    row = letter(state="sent", sent_at=timezone.now())
+    browser = colleague("view_letter")
+
+    assert "Send it again" not in browser.get(page_of(row, "letter")).content.decode()
+    assert browser.post(f"/admin/notifications/letter/{row.pk}/again/").status_code == 403
+
+
 def test_a_letters_frame_needs_the_permission_too(colleague):
     assert colleague("view_order").get(f"/admin/notifications/letter/{letter().pk}/html/").status_code == 403
 
