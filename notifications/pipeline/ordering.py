@@ -12,7 +12,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from notifications.pipeline import locks
-from notifications.pipeline.models import Delivery
+from notifications.pipeline.models import Delivery, DeliveryQuerySet
 
 State = Delivery.State
 HOLDING = (State.READY, State.RUNNING, State.DEAD)
@@ -65,11 +65,15 @@ def superseded_by(delivery: Delivery) -> Delivery | None:
     return newer.order_by("-pk").first()
 
 
-def mend_lines() -> int:
-    """Hand on every baton that nobody holds: what only a hand in the database can bring about. Returns how many."""
+def stuck() -> DeliveryQuerySet:
+    """Those that wait, though nobody holds their baton: what only a hand in the database can bring about."""
     holder = Delivery.objects.in_line(OuterRef("handler"), OuterRef("order_key")).filter(state__in=HOLDING)
-    stuck = Delivery.objects.filter(~Exists(holder), state=State.WAITING).order_by("handler", "order_key", "pk")
-    lost = {(row.handler, row.order_key): row for row in reversed(stuck)}
+    return Delivery.objects.filter(~Exists(holder), state=State.WAITING).order_by("handler", "order_key", "pk")
+
+
+def mend_lines() -> int:
+    """Hand on every baton that nobody holds. Returns how many."""
+    lost = {(row.handler, row.order_key): row for row in stuck()}
     for row in lost.values():
         hand_on(row)
     return len(lost)

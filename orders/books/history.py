@@ -9,6 +9,7 @@ from django.db.models import Count, Q
 from django.utils import timezone
 
 from notifications.models import Delivery, Event, Letter
+from notifications.pipeline import ordering
 from notifications.pipeline.events import declared, subject_of, subscriptions
 from orders import recovery, repayment
 from orders.books.ledger import Ledger
@@ -80,8 +81,9 @@ def every_handler_once(_: Ledger) -> Iterator[str]:
         there = {delivery.handler for delivery in event.deliveries.all()}
         if expected[event.name] and not there:
             yield f"{event} #{event.pk}: no delivery at all"
-    overdue = Delivery.objects.filter(state="ready", available_at__lt=timezone.now() - SETTLING)
+    overdue = Delivery.objects.due(timezone.now()).filter(available_at__lt=timezone.now() - SETTLING)
     yield from (f"{row} has waited since {row.available_at:%H:%M:%S}" for row in overdue)
+    yield from (f"{row} waits for its turn, and nobody is before it" for row in ordering.stuck())
     lost = Delivery.objects.running().filter(lease_until__lt=timezone.now() - SETTLING)
     yield from (f"{row} has been running past its lease" for row in lost)
 
