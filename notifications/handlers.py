@@ -6,9 +6,9 @@ from django.utils import timezone
 
 from notifications.mail.events import EmailQueued
 from notifications.mail.letters import post_letter, queue_letter
-from notifications.pipeline import bulk, ordering
+from notifications.pipeline import bulk, ordering, retention
 from notifications.pipeline.bulk import BulkDecided
-from notifications.pipeline.clock import ClockHour
+from notifications.pipeline.clock import ClockDay, ClockHour
 from notifications.pipeline.deadletters import DeliveryBuried
 from notifications.pipeline.events import subscribe
 from notifications.pipeline.models import Delivery
@@ -22,6 +22,11 @@ def send_letter(event: EmailQueued) -> None:
 @subscribe(ClockHour)
 def mend_lines(event: ClockHour) -> None:  # noqa: ARG001
     ordering.mend_lines()
+
+
+@subscribe(ClockDay, atomic=False)
+def forget_old(event: ClockDay) -> None:  # noqa: ARG001
+    retention.prune()
 
 
 @subscribe(DeliveryBuried)

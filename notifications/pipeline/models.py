@@ -219,6 +219,7 @@ class Delivery(models.Model):
                 condition=Q(order_key__isnull=False, state__in=["waiting", "ready", "running", "dead"]),
             ),
             models.Index(fields=["worker"], name="delivery_running", condition=Q(state="running")),
+            models.Index(fields=["finished_at"], name="delivery_ended", condition=Q(state__in=["done", "cancelled"])),
             models.Index(fields=["handler", "fingerprint"], name="delivery_dead", condition=Q(state="dead")),
         ]
         verbose_name_plural = "deliveries"
