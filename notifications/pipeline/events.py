@@ -102,6 +102,7 @@ class Subscription:
     ordered: bool
     latest_only: bool
     retry: Retry
+    limit: timedelta
     when: Callable[[Any], bool] | None
 
     def delivery(self, sender: object, *, event: DomainEvent, record: Event, **_: object) -> Delivery | None:  # noqa: ARG002
@@ -146,6 +147,7 @@ def subscribe(
     ordered: bool = False,
     latest_only: bool = False,
     retry: Retry = USUAL,
+    limit: timedelta = timedelta(minutes=5),
     was: Sequence[str] = (),
     when: Callable[[E_contra], bool] | None = None,
 ) -> Callable[[Handler[E_contra]], Handler[E_contra]]:
@@ -155,9 +157,10 @@ def subscribe(
     atomic: body and completion share one transaction, so its database effects happen exactly once;
     say False for a handler that calls the outside world. ordered: one subject's events one at a time,
     in order; a dead letter holds up those behind it. latest_only: what a later event of the same subject
-    has overtaken is skipped. retry: how often it is tried, and after which pauses. was: its earlier
-    names, under which deliveries may still wait. when: asked at publication; False means this handler
-    has nothing to do with the event.
+    has overtaken is skipped. retry: how often it is tried, and after which pauses. limit: who runs
+    longer is given up for hung, and what it does after that does not count. was: its earlier names, under
+    which deliveries may still wait. when: asked at publication; False means this handler has nothing to
+    do with the event.
     """
 
     def register(function: Handler[E_contra]) -> Handler[E_contra]:
@@ -174,6 +177,7 @@ def subscribe(
             ordered=ordered,
             latest_only=latest_only,
             retry=retry,
+            limit=limit,
             when=when,
         )
         subscriptions[handler] = subscription

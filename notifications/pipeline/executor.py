@@ -11,8 +11,9 @@ from django.db import Error, connection, transaction
 from django.utils import timezone
 
 from notifications.pipeline import delivery, rescue
+from notifications.pipeline.events import subscription_of
 from notifications.pipeline.locks import process_lock
-from notifications.pipeline.models import Delivery, Worker
+from notifications.pipeline.models import Delivery, DeliveryQuerySet, Worker
 
 BEAT_EVERY = 2.0  # seconds
 RENEW_EVERY = 5  # beats: a third of the lease
@@ -86,9 +87,19 @@ class Executor:
                 beat_at=timezone.now(), note=self.worker.note, stopped_at=None
             )
             if renew and self._running:
-                Delivery.objects.running().filter(worker=self.worker, pk__in=list(self._running)).update(
-                    lease_until=timezone.now() + delivery.LEASE
-                )
+                in_time = [row.pk for row in self._mine() if not _is_over_its_limit(row)]
+                self._mine().filter(pk__in=in_time).update(lease_until=timezone.now() + delivery.LEASE)
+
+    def _mine(self) -> DeliveryQuerySet:
+        return Delivery.objects.running().filter(worker=self.worker, pk__in=list(self._running))
+
+
+def _is_over_its_limit(row: Delivery) -> bool:
+    """Its lease is not renewed, so that a rescue takes it away; what a hung thread does after that is fenced."""
+    subscription = subscription_of(row.handler)
+    if subscription is None or row.started_at is None:
+        return False
+    return timezone.now() > row.started_at + subscription.limit
 
 
 _lock = threading.Lock()

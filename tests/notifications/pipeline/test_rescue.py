@@ -60,6 +60,20 @@ def test_a_living_worker_whose_lease_ran_out_loses_the_work(abandoned, executor,
     assert the_delivery().state == State.READY
 
 
+@pytest.mark.parametrize(("minutes", "renewed"), [(4, True), (6, False)])
+def test_what_runs_longer_than_its_limit_is_given_up_for_hung(abandoned, executor, minutes, renewed):
+    soon = timezone.now() + timedelta(seconds=10)
+    began = timezone.now() - timedelta(minutes=minutes)
+    Delivery.objects.update(worker=executor.worker, started_at=began, lease_until=soon)
+    executor._running.add(abandoned.pk)
+    try:
+        executor._beat(renew=True)
+    finally:
+        executor._running.clear()
+
+    assert (the_one().lease_until > soon) is renewed
+
+
 def test_a_delivery_that_keeps_killing_its_workers_is_buried(abandoned, executor, the_delivery):
     Delivery.objects.update(crashes=2)
 
