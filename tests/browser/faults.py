@@ -6,6 +6,13 @@ import axe_core_python
 
 AXE = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text()
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+RUN = """
+async tags => {  // axe stumbles over a part that htmx swaps under it
+  const stay = swap => swap.preventDefault();
+  document.addEventListener("htmx:beforeSwap", stay);
+  try { return await axe.run({runOnly: tags}) } finally { document.removeEventListener("htmx:beforeSwap", stay) }
+}
+"""
 SUITS = (("light", 1280), ("dark", 320))  # each colour and each width once: an axe run takes a second
 
 
@@ -31,7 +38,7 @@ def _put_on(page, colours, width):
 
 def _found(page, tags):
     page.evaluate(AXE)
-    found = page.evaluate("tags => axe.run({runOnly: tags})", tags)["violations"]
+    found = page.evaluate(RUN, tags)["violations"]
     yield from (f"{fault['id']}: {node['html']}" for fault in found for node in fault["nodes"])
     if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
         yield "wider than the screen"
