@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from django.db.models import BigIntegerField, CharField, Count, Exists, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models import BigIntegerField, CharField, Count, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Cast, Coalesce, Concat, Substr
 from django.urls import reverse
 
@@ -43,21 +43,13 @@ def _about_the_order() -> QuerySet[Delivery]:
 
 def needing_attention(orders: QuerySet[Order]) -> QuerySet[Order]:
     """Those whose payment or refund is in doubt, whose money is owed back, or whose side effect has died."""
-    owed = Q(pk__in=_lost_refunds().values("order")) | Q(pk__in=Difference.objects.open().values("order"))
+    owed = Q(pk__in=Refund.objects.lost().values("order")) | Q(pk__in=Difference.objects.open().values("order"))
     owed |= Q(pk__in=Refund.objects.filter(state=Refund.State.UNKNOWN).values("order"))
     doubtful = PaymentAttempt.objects.filter(state__in=DOUBTFUL).values("order")
     # From the few dead to their orders, not from every order to its deliveries.
     dead = Delivery.objects.dead().filter(event__subject__startswith=KIND)
     of_dead = dead.values_list(Cast(Substr("event__subject", len(KIND) + 1), BigIntegerField()))
     return orders.filter(Q(status=Order.Status.REFUND_DUE) | Q(pk__in=doubtful) | Q(pk__in=of_dead) | owed)
-
-
-def _lost_refunds() -> QuerySet[Refund]:
-    """Those that failed, and that no later refund of the same amount has made good."""
-    later = Refund.objects.filter(
-        order=OuterRef("order"), created_at__gt=OuterRef("created_at"), amount=OuterRef("amount")
-    )
-    return Refund.objects.filter(~Exists(later.exclude(state=Refund.State.FAILED)), state=Refund.State.FAILED)
 
 
 def with_effects(orders: QuerySet[Order]) -> QuerySet[Order]:
@@ -104,7 +96,7 @@ def _is_owed(order: Order) -> bool:
 
 
 def _of_money_back(order: Order) -> Iterator[Attention]:
-    lost = list(_lost_refunds().filter(order=order).order_by("created_at"))
+    lost = list(Refund.objects.lost().filter(order=order).order_by("created_at"))
     if _is_owed(order) and not lost:
         yield Attention(
             tone="bad",

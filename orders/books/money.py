@@ -15,7 +15,7 @@ State = PaymentAttempt.State
 
 
 def charges_have_orders(ledger: Ledger) -> Iterator[str]:
-    attempts = {str(a.pk): a for a in PaymentAttempt.objects.select_related("order").prefetch_related("refunds")}
+    attempts = {str(a.pk): a for a in PaymentAttempt.objects.select_related("order")}
     for reference in ledger.charged:
         attempt = attempts.get(reference)
         if not ledger.kept(reference):
@@ -40,9 +40,10 @@ def _is_accounted_for(attempt: PaymentAttempt, kept: int) -> bool:
 
 
 def _on_its_way_back(attempt: PaymentAttempt) -> int:
-    states = {refund.state for refund in attempt.refunds.all()}
-    waiting = sum(refund.amount for refund in attempt.refunds.all() if refund.state in Refund.OPEN)
-    return waiting + (attempt.captured - attempt.refunded if Refund.State.FAILED in states else 0)
+    waiting = sum(refund.amount for refund in attempt.refunds.open())
+    # Asked for twice and refused twice, it is still owed once.
+    lost = sum(refund.amount for refund in attempt.refunds.lost())
+    return waiting + min(lost, attempt.captured - attempt.refunded)
 
 
 def one_charge_each(ledger: Ledger) -> Iterator[str]:

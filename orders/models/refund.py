@@ -2,7 +2,7 @@ import uuid
 from typing import Self
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 
@@ -10,6 +10,14 @@ class RefundQuerySet(models.QuerySet["Refund"]):
     def open(self) -> Self:
         """Those whose end is not known yet."""
         return self.filter(state__in=Refund.OPEN)
+
+    def lost(self) -> Self:
+        """Those that failed, and that no later refund of the same amount has made good: a person has to find a way."""
+        failed = Refund.State.FAILED
+        later = Refund.objects.filter(
+            order=OuterRef("order"), created_at__gt=OuterRef("created_at"), amount=OuterRef("amount")
+        )
+        return self.filter(~Exists(later.exclude(state=failed)), state=failed)
 
 
 class Refund(models.Model):

@@ -102,6 +102,6 @@ def _money(order: Order | None) -> tuple[int, int]:
         return 0, 0
     ledger = books.read_ledger()
     references = [str(attempt.pk) for attempt in order.attempts.all()]
-    owed = {str(refund.attempt_id) for refund in order.refunds.filter(state=Refund.State.FAILED)}
+    owed = sum(refund.amount for refund in order.refunds.lost())
     taken = sum(amount for reference in references for amount, _ in ledger.charged.get(reference, ()))
-    return taken, sum(ledger.kept(reference) for reference in references if reference not in owed)
+    return taken, max(0, sum(ledger.kept(reference) for reference in references) - owed)

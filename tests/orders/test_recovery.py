@@ -8,7 +8,7 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from notifications.models import Delivery, Event
-from notifications.pipeline import clock, delivery
+from notifications.pipeline import clock, delivery, events
 from orders.books import invariants
 from orders.checkout import Buyer, Item, place_order
 from orders.gateways.base import Outcome, Status
@@ -126,4 +126,4 @@ def test_charges_that_time_out_do_not_wake_each_other_without_a_pause(mug, deliv
 
 
 def test_the_sweep_is_an_ordinary_handler():
-    assert "orders.ask_about_forgotten_payments" in delivery.subscriptions
+    assert "orders.ask_about_forgotten_payments" in events.subscriptions
