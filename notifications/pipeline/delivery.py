@@ -147,8 +147,7 @@ def _event(claim: _Claim) -> Any:
 def _complete(claim: _Claim) -> None:
     claim.update(state=Delivery.State.DONE, finished_at=timezone.now(), last_error="", crashes=0)
     ordering.hand_on(claim.delivery)
-    if claim.failing:
-        brakes.note_success(claim.delivery.handler)
+    _tell_brake(claim)
 
 
 def _skip(claim: _Claim, newer: Delivery) -> None:
@@ -157,6 +156,7 @@ def _skip(claim: _Claim, newer: Delivery) -> None:
     with transaction.atomic(durable=True):
         claim.update(state=Delivery.State.CANCELLED, finished_at=timezone.now(), resolution=[why])
         ordering.hand_on(claim.delivery)
+        brakes.wake(claim.delivery.handler)  # were it the one that is tried, another would be now
     log.info("delivery_skipped", **_names(claim), newer=newer.pk)
 
 
@@ -166,11 +166,7 @@ def _snooze(claim: _Claim, later: RetryLater) -> None:
         wait = timedelta(seconds=later.seconds)
         error = "" if later.going_well else str(later)
         _put_back(claim, wait=wait, error=error, attempt=claim.delivery.attempt - 1, crashes=0)
-        if later.outage:
-            mark = deadletters.fingerprint(later)
-            brakes.note_failure(claim.delivery, fingerprint=mark, sentence=str(later))
-        elif claim.failing:
-            brakes.note_success(claim.delivery.handler)
+        _tell_brake(claim, later)
 
 
 def _fail(claim: _Claim, error: Exception) -> None:
@@ -183,7 +179,7 @@ def _fail(claim: _Claim, error: Exception) -> None:
     with transaction.atomic(durable=True):
         _record_error(claim, error)
         _put_back(claim, wait=wait, error=_sentence(error))
-        brakes.note_failure(claim.delivery, fingerprint=deadletters.fingerprint(error), sentence=_sentence(error))
+        _tell_brake(claim, error)
 
 
 def _put_back(claim: _Claim, *, wait: timedelta, error: str, **changes: Any) -> None:
@@ -205,12 +201,20 @@ def _bury(claim: _Claim, error: Exception) -> None:
             state=Delivery.State.DEAD, finished_at=timezone.now(), last_error=_sentence(error), fingerprint=mark
         )
         deadletters.tell(claim.delivery, fingerprint=mark, sentence=_sentence(error))
-        if not isinstance(error, Permanent):
-            brakes.note_failure(claim.delivery, fingerprint=mark, sentence=_sentence(error))
-        elif claim.failing:
-            brakes.note_success(claim.delivery.handler)
+        _tell_brake(claim, error)
     log.error("delivery_buried", **_names(claim), error=_sentence(error))
     buried.send_robust(sender=Delivery, delivery=claim.delivery)
+
+
+def _tell_brake(claim: _Claim, error: Exception | None = None) -> None:
+    """Whether its handler works. That this one delivery is refused, or has to wait, says that it does."""
+    refused = isinstance(error, Permanent) and not isinstance(error, effects.MayHaveHappened)
+    waits = isinstance(error, RetryLater) and not error.outage
+    if error is not None and not refused and not waits:
+        mark = deadletters.fingerprint(error)
+        brakes.note_failure(claim.delivery, fingerprint=mark, sentence=_sentence(error))
+    elif claim.failing:
+        brakes.note_success(claim.delivery.handler)
 
 
 def _record_error(claim: _Claim, error: Exception) -> None:

@@ -9,6 +9,7 @@ from django.utils import timezone
 from notifications.models import Brake, Delivery
 from notifications.pipeline import brakes
 from notifications.pipeline import delivery as deliveries
+from notifications.pipeline.effects import MayHaveHappened
 from notifications.pipeline.retries import Permanent, RetryLater
 from tests.notifications.pipeline.conftest import ParcelPacked
 
@@ -113,6 +114,15 @@ def test_what_is_wrong_with_deliveries_says_nothing_of_their_handler(handler, we
     minute()
 
     assert weather["calls"] == 12
+
+
+def test_calls_that_may_have_happened_are_an_outage_too(handler, weather, pack, minute):
+    weather["raise"] = lambda event: MayHaveHappened("“label” may have happened")
+    for n in range(12):
+        pack(parcel_id=n)
+    minute()
+
+    assert (weather["calls"], waiting().count()) == (brakes.TRIPS_AT, 12 - brakes.TRIPS_AT)
 
 
 def test_a_handler_that_is_paused_runs_nothing_until_it_is_resumed(handler, weather, pack, minute, worker):
