@@ -8,7 +8,7 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from notifications.models import Delivery, Event
-from notifications.pipeline import clock, delivery, events
+from notifications.pipeline import clock, events
 from orders.books import invariants
 from orders.checkout import Buyer, Item, place_order
 from orders.gateways.base import Outcome, Status
