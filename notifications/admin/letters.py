@@ -59,6 +59,9 @@ class LetterAdmin(NamingAdmin):
         if not self.has_resend_permission(request):
             raise PermissionDenied
         letter, key = get_object_or_404(Letter, pk=pk), request.POST.get("key", "")[:64]
+        if letter.state != Letter.State.SENT:
+            self.message_user(request, "Only a letter that has been sent can be sent again.", messages.ERROR)
+            return redirect("admin:notifications_letter_change", letter.pk)
         with transaction.atomic():
             again = resend(letter, key=key or uuid.uuid4().hex)
         self.message_user(request, f"Written again to {again.to}; it goes out now.", messages.SUCCESS)

@@ -4,10 +4,10 @@ The job is a row and an event; its handler decides about some deliveries and com
 so it survives whatever its worker does not, anybody can watch it, and a person can stop it.
 """
 
+from contextlib import suppress
 from typing import Final
 
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 
 from notifications.pipeline import delivery as deliveries
@@ -94,18 +94,17 @@ def _canary_is_well(bulk: BulkDecision) -> bool:
 
 
 def _decide_about(bulk: BulkDecision, rows: list[Delivery]) -> None:
-    done = 0
     for row in rows:
-        try:
+        with suppress(NotWaiting):  # somebody was faster
             if bulk.action == Action.RETRY:
                 deliveries.retry_now(delivery=row, by=bulk.by)
             else:
                 deliveries.discard(delivery=row, by=bulk.by, reason=bulk.reason)
-            done += 1
-        except NotWaiting:
-            continue  # somebody was faster
     if rows:
-        BulkDecision.objects.filter(pk=bulk.pk).update(done=F("done") + done, reached=rows[-1].pk)
+        reached = rows[-1].pk
+        # Counted from what is left: a worker that died in the middle has decided about some that it told nobody of.
+        done = max(bulk.total - matching(bulk).filter(pk__gt=reached).count(), 0)
+        BulkDecision.objects.filter(pk=bulk.pk).update(done=done, reached=reached)
 
 
 def _end(bulk: BulkDecision, state: BulkDecision.State, *, note: str = "") -> None:

@@ -249,6 +249,7 @@ class Attempt(models.Model):
     traceback = models.TextField(blank=True)
 
     class Meta:
+        indexes = [models.Index(fields=["finished_at"], name="attempt_recent")]
         constraints = [
             # One claim, one end; a fenced zombie may add its own note to a token already closed.
             models.UniqueConstraint(

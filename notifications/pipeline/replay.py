@@ -13,7 +13,10 @@ AT_ONCE: Final = 500  # events in one transaction
 
 
 def missed(subscription: Subscription, *, since: datetime) -> EventQuerySet:
-    """The events since then that this handler has no delivery of, in their order."""
+    """The events since then that this handler has no delivery of, in their order.
+
+    Deliveries that are done are forgotten after `retention.KEPT`: before that, only a new handler has missed any.
+    """
     names = [subscription.handler, *(old for old, name in aliases.items() if name == subscription.handler)]
     had = Delivery.objects.filter(handler__in=names).values("event")
     happened = Event.objects.filter(name=subscription.event.name, occurred_at__gte=since)

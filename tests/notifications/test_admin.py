@@ -355,7 +355,13 @@ def test_a_letter_is_sent_again_as_a_new_one_once_for_each_press(staff):
 
 
 def test_a_letter_on_its_way_is_not_offered_to_be_sent_again(staff):
-    assert "Send it again" not in staff.get(page_of(letter(), "letter")).content.decode()
+    row = letter()
+    assert "Send it again" not in staff.get(page_of(row, "letter")).content.decode()
+
+    pressed = staff.post(f"/admin/notifications/letter/{row.pk}/again/", {"key": "7"}, follow=True)
+
+    assert said(pressed) == ["Only a letter that has been sent can be sent again."]
+    assert Letter.objects.get() == row
 
 
 def test_sending_again_needs_a_permission_of_its_own(colleague):

@@ -14,6 +14,7 @@ from notifications.pipeline import brakes, bulk, deadletters, replay
 from notifications.pipeline.events import Subscription, subscriptions
 from notifications.pipeline.health import pipeline_health
 from notifications.pipeline.models import Brake, BulkDecision
+from notifications.pipeline.retention import KEPT
 
 BY = "terminal"
 
@@ -34,6 +35,7 @@ class Command(BaseCommand):
         again.add_argument("handler")
         again.add_argument("--since", required=True, help="a date or a time, such as 2026-11-01")
         again.add_argument("--dry-run", action="store_true", help="only say how many")
+        again.add_argument("--new", action="store_true", help="it has never run: go back further than is remembered")
         pause = ways.add_parser("pause", help="let a handler's deliveries wait")
         pause.add_argument("handler")
         pause.add_argument("--reason", default="")
@@ -106,6 +108,11 @@ def _dead_list(options: dict[str, Any]) -> Said:
 
 def _replay(options: dict[str, Any]) -> Said:
     subscription, since = _known(options["handler"]), _moment(options["since"])
+    if since < timezone.now() - KEPT and not options["new"]:
+        raise CommandError(
+            f"--since may go back {KEPT.days} days: what {subscription.handler} has done before is forgotten, and "
+            "would be done again. If it has never run, say --new."
+        )
     if options["dry_run"]:
         count = replay.missed(subscription, since=since).count()
         return {"missed": count}, f"{count} events would be delivered to {subscription.handler}."

@@ -66,6 +66,28 @@ def test_all_of_a_group_are_retried_ten_a_second(dead, ill, second):
     assert not Delivery.objects.exclude(last_error="").exists()
 
 
+def test_a_worker_that_died_in_the_middle_leaves_no_gap_in_the_count(dead, ill, second, monkeypatch):
+    ill["yes"] = False
+    job = group(dead)
+    with monkeypatch.context() as dying:
+        dying.setattr(deliveries, "retry_now", dies_after(4, deliveries.retry_now))
+        second()
+    second()
+
+    job.refresh_from_db()
+    assert (job.done, Delivery.objects.dead().count()) == (14, DEAD - 14)
+
+
+def dies_after(n, work):
+    left = iter(range(n))
+
+    def do(**asked):
+        next(left)  # ends with StopIteration
+        work(**asked)
+
+    return do
+
+
 def test_what_dies_again_is_not_retried_for_ever(dead, second):
     job = group(dead)
     for _ in range(4):

@@ -51,6 +51,19 @@ def test_a_new_handler_catches_up_once(new, deliver_due):
     assert seen == [0, 1, 2]
 
 
+def test_nothing_is_done_again_because_it_is_forgotten(new, deliver_due):
+    seen = new()
+    long_ago = timezone.now() - timedelta(days=40)
+    Event.objects.update(occurred_at=long_ago)
+
+    with pytest.raises(CommandError, match="may go back 30 days"):
+        pipeline("replay", "tests.newcomer", "--since", long_ago.isoformat())
+    assert pipeline("replay", "tests.newcomer", "--since", long_ago.isoformat(), "--new", "--json") == {"delivered": 3}
+    deliver_due()
+
+    assert seen == [0, 1, 2]
+
+
 def test_it_catches_up_in_order_and_only_with_what_it_wants(new, deliver_due):
     seen = new(ordered=True, when=lambda event: event.note == "")
     pipeline("replay", "tests.newcomer", "--since", YESTERDAY)
