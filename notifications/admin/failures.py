@@ -1,7 +1,10 @@
 """Failures: what did not go well, why, and the two buttons that decide it."""
 
+import json
 from collections.abc import Callable, Iterable
-from typing import Any
+from datetime import timedelta
+from functools import partial
+from typing import Any, Final
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -23,12 +26,19 @@ from notifications.admin import bulk
 from notifications.admin.deliveries import DeliveryPages, HandlerFilter, QueueFilter
 from notifications.admin.readonly import Tabs
 from notifications.context import current_health, forget_health
-from notifications.pipeline import delivery
-from notifications.pipeline.delivery import NotWaiting
+from notifications.pipeline import decisions
+from notifications.pipeline.decisions import NotWaiting
+from notifications.pipeline.events import BadPayload
 from notifications.pipeline.failures import Failure, FailureQuerySet
 from notifications.pipeline.models import Delivery
 
 Decide = Callable[[Delivery], None]
+PAUSES: Final = {
+    "10m": (timedelta(minutes=10), "in 10 minutes"),
+    "1h": (timedelta(hours=1), "in an hour"),
+    "1d": (timedelta(days=1), "tomorrow"),
+}
+LONGEST_PAYLOAD: Final = 100_000  # characters
 
 
 class KindFilter(admin.SimpleListFilter):
@@ -70,7 +80,9 @@ class FailureAdmin(DeliveryPages):
     def get_urls(self) -> list[URLPattern]:
         decisions = [
             path("<int:pk>/retry/", self._decision(self.retry_view), name="notifications_failure_retry"),
+            path("<int:pk>/correct/", self._decision(self.correct_view), name="notifications_failure_correct"),
             path("<int:pk>/discard/", self._decision(self.discard_view), name="notifications_failure_discard"),
+            path("<int:pk>/undo/", self._decision(self.undo_view), name="notifications_failure_undo"),
             path("groups/decide/", self._decision(self.group_view), name="notifications_failure_group"),
             path("handlers/", self._decision(self.brake_view), name="notifications_failure_brake"),
             path("groups/<int:pk>/stop/", self._decision(self.stop_view), name="notifications_failure_stop"),
@@ -84,23 +96,48 @@ class FailureAdmin(DeliveryPages):
         return request.user.has_perm("notifications.decide_failure")
 
     def page(self, request: HttpRequest, row: Any) -> dict[str, Any]:
-        undecided = row.state in (Delivery.State.DEAD, Delivery.State.READY)
-        return super().page(request, row) | {"may_decide": undecided and self.has_decide_permission(request)}
+        decides, undecided = self.has_decide_permission(request), row.state in decisions.UNDECIDED["retry"]
+        return super().page(request, row) | {
+            "may_decide": decides and undecided,
+            "may_undo": decides and decisions.may_undo(row),
+            "pauses": PAUSES,
+            "typed": json.dumps(row.reading[0], indent=2, ensure_ascii=False),
+        }
 
     # -- The buttons of one failure ----------------------------------------------------------
 
     def retry_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        found = self._to_decide(request, pk)
-        if self._decide(request, found, lambda row: delivery.retry_now(delivery=row, by=by(request))):
-            self.message_user(request, f"{found.handler} will be tried again now.", messages.SUCCESS)
+        found, after = self._to_decide(request, pk), request.POST.get("after", "")
+        wait, words = PAUSES.get(after, (timedelta(0), "now"))
+        if self._decide(request, found, lambda row: decisions.retry(delivery=row, by=by(request), after=wait)):
+            self.message_user(request, f"{found.handler} will be tried again {words}.", messages.SUCCESS)
         return redirect(asked_from(request) or reverse("admin:notifications_failure_change", args=[pk]))
+
+    def correct_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Another payload for this handler alone. What does not fit is said beside what was typed."""
+        found, typed = self._to_decide(request, pk), request.POST.get("payload", "")
+        try:
+            correct = partial(decisions.correct, payload=_payload(typed), by=by(request))
+            decided = self._decide(request, found, lambda row: correct(delivery=row))
+        except BadPayload as problem:
+            said = {"typed": typed, "problem": str(problem)}
+            return self.change_view(request, str(pk), extra_context=said)
+        if decided:
+            self.message_user(request, f"{found.handler} will be tried with what you wrote now.", messages.SUCCESS)
+        return redirect("admin:notifications_failure_change", pk)
 
     def discard_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         found, reason = self._to_decide(request, pk), request.POST.get("reason", "").strip()
         if not reason:
             self.message_user(request, "Nothing was discarded: give a reason first.", messages.ERROR)
-        elif self._decide(request, found, lambda row: delivery.discard(delivery=row, by=by(request), reason=reason)):
+        elif self._decide(request, found, lambda row: decisions.discard(delivery=row, by=by(request), reason=reason)):
             self.message_user(request, f"{found.handler} was discarded and will not be tried again.", messages.SUCCESS)
+        return redirect("admin:notifications_failure_change", pk)
+
+    def undo_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        found = self._to_decide(request, pk)
+        if self._decide(request, found, lambda row: decisions.undo(delivery=row, by=by(request))):
+            self.message_user(request, f"{found.handler} is back among the failures.", messages.SUCCESS)
         return redirect("admin:notifications_failure_change", pk)
 
     def _to_decide(self, request: HttpRequest, pk: int) -> Failure:
@@ -137,7 +174,7 @@ class FailureAdmin(DeliveryPages):
 
     @action(description="Retry selected now", permissions=["decide"])
     def retry_selected(self, request: HttpRequest, queryset: QuerySet[Failure]) -> None:
-        done, refused = _each(queryset, lambda row: delivery.retry_now(delivery=row, by=by(request)))
+        done, refused = _each(queryset, lambda row: decisions.retry(delivery=row, by=by(request)))
         self._report(request, done, "will be tried again now", refused)
 
     @action(description="Discard selected…", permissions=["decide"])
@@ -145,7 +182,7 @@ class FailureAdmin(DeliveryPages):
         reason = request.POST.get("reason", "").strip()
         if not reason:
             return self._ask_reason(request, queryset)
-        done, refused = _each(queryset, lambda row: delivery.discard(delivery=row, by=by(request), reason=reason))
+        done, refused = _each(queryset, lambda row: decisions.discard(delivery=row, by=by(request), reason=reason))
         self._report(request, done, "discarded", refused)
         return None
 
@@ -195,6 +232,25 @@ def _each(rows: Iterable[Failure], decide: Decide) -> tuple[int, list[str]]:
             refused.append(str(reason))
     forget_health()
     return done, refused
+
+
+def _payload(typed: str) -> dict[str, Any]:
+    if len(typed) > LONGEST_PAYLOAD:
+        raise BadPayload(f"the payload has {len(typed)} characters, and {LONGEST_PAYLOAD} is the limit")
+    try:
+        payload = json.loads(typed, parse_constant=_refuse)
+        written = json.dumps(payload, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise BadPayload(f"the payload is not JSON: {error}") from error
+    if rb"\u0000" in written:
+        raise BadPayload("the payload has a NUL character, which no database keeps")
+    if not isinstance(payload, dict):
+        raise BadPayload('the payload is a JSON object, such as {"order_id": 17}')
+    return payload
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")
 
 
 def by(request: HttpRequest) -> str:

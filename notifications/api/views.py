@@ -24,7 +24,7 @@ from notifications.api.shapes import (
     RetriedSerializer,
     RetrySerializer,
 )
-from notifications.pipeline.delivery import NotWaiting, discard, retry_all, retry_now
+from notifications.pipeline.decisions import NotWaiting, discard, retry, retry_all
 from notifications.pipeline.models import Attempt, Delivery, DeliveryQuerySet, Event
 
 _READ = refusals(401, 403, 404, 406)
@@ -74,7 +74,7 @@ class RetryDelivery(GenericAPIView[Any]):
     )
     def post(self, request: Request, id: UUID) -> Response:
         try:
-            retry_now(delivery=_delivery(id), by=correlation.actor())
+            retry(delivery=_delivery(id), by=correlation.actor())
         except NotWaiting as late:
             return problem(409, f"{late}.", code="not_waiting")
         return Response(_in_full(id))

@@ -10,8 +10,8 @@ from typing import Final
 from django.db import transaction
 from django.utils import timezone
 
-from notifications.pipeline import delivery as deliveries
-from notifications.pipeline.delivery import NotWaiting
+from notifications.pipeline import decisions
+from notifications.pipeline.decisions import NotWaiting
 from notifications.pipeline.events import DomainEvent, publish
 from notifications.pipeline.models import BulkDecision, Delivery, DeliveryQuerySet
 from notifications.pipeline.retries import RetryLater
@@ -97,9 +97,9 @@ def _decide_about(bulk: BulkDecision, rows: list[Delivery]) -> None:
     for row in rows:
         with suppress(NotWaiting):  # somebody was faster
             if bulk.action == Action.RETRY:
-                deliveries.retry_now(delivery=row, by=bulk.by)
+                decisions.retry(delivery=row, by=bulk.by)
             else:
-                deliveries.discard(delivery=row, by=bulk.by, reason=bulk.reason)
+                decisions.discard(delivery=row, by=bulk.by, reason=bulk.reason)
     if rows:
         reached = rows[-1].pk
         # Counted from what is left: a worker that died in the middle has decided about some that it told nobody of.

@@ -5,7 +5,6 @@ token, so a process that was given up for dead, and is not, finds zero rows and 
 """
 
 import traceback
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -15,7 +14,8 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from notifications import correlation
-from notifications.pipeline import brakes, deadletters, doorbell, effects, ordering
+from notifications.pipeline import brakes, deadletters, effects, ordering
+from notifications.pipeline.decisions import entry
 from notifications.pipeline.events import BadPayload, Subscription, declared, subscription_of
 from notifications.pipeline.models import Attempt, Delivery, Worker
 from notifications.pipeline.retries import USUAL, Permanent, RetryLater
@@ -139,7 +139,7 @@ def _event(claim: _Claim) -> Any:
     if kind is None or record.version > kind.version:
         raise RetryLater(UNREADABLE_WAIT, f"{record.name} version {record.version} is unknown to this release")
     try:
-        return kind.from_payload(record.payload, record.version)
+        return kind.from_payload(*claim.delivery.reading)
     except (BadPayload, TypeError) as error:
         raise Permanent(f"payload does not fit {record.name}: {error}") from error
 
@@ -152,7 +152,7 @@ def _complete(claim: _Claim) -> None:
 
 def _skip(claim: _Claim, newer: Delivery) -> None:
     """The same handler has, or will have, a later word of the same subject: this one says nothing new."""
-    why = _decision("skip", "pipeline", f"{newer.event} came after it")
+    why = entry("skip", by="pipeline", reason=f"{newer.event} came after it")
     with transaction.atomic(durable=True):
         claim.update(state=Delivery.State.CANCELLED, finished_at=timezone.now(), resolution=[why])
         ordering.hand_on(claim.delivery)
@@ -241,64 +241,3 @@ def _sentence(error: Exception) -> str:
 
 def _names(claim: _Claim) -> dict[str, Any]:
     return {"delivery": claim.delivery.pk, "handler": claim.delivery.handler, "attempt": claim.delivery.attempt}
-
-
-class NotWaiting(Exception):
-    """The delivery is running or done, or behind another in its line: there is nothing to retry or discard."""
-
-
-UNDECIDED = {
-    "retry": (Delivery.State.DEAD, Delivery.State.READY),
-    "discard": (Delivery.State.DEAD, Delivery.State.READY, Delivery.State.WAITING),
-}
-
-
-def retry_now(*, delivery: Delivery, by: str) -> None:
-    """Make a dead or waiting delivery READY at once, with five more attempts at least; a resting handler wakes for it.
-
-    Raises NotWaiting when it is running or done meanwhile.
-    """
-    brakes.wake(delivery.handler)
-    _decide(
-        delivery,
-        "retry",
-        by,
-        state=Delivery.State.READY,
-        available_at=timezone.now(),
-        finished_at=None,
-        hinted_at=None,
-        crashes=0,
-        max_attempts=max(delivery.max_attempts, delivery.attempt + 5),
-    )
-
-
-def retry_all(*, deliveries: Iterable[Delivery], by: str) -> int:
-    """Retry each of them as `retry_now` does. Returns how many: those that no longer wait are passed over."""
-    return sum(_retried(delivery, by) for delivery in deliveries)
-
-
-def _retried(delivery: Delivery, by: str) -> bool:
-    try:
-        retry_now(delivery=delivery, by=by)
-    except NotWaiting:
-        return False
-    return True
-
-
-def discard(*, delivery: Delivery, by: str, reason: str) -> None:
-    """Give a dead or waiting delivery up, for `reason`. Raises NotWaiting as `retry_now` does."""
-    _decide(delivery, "discard", by, state=Delivery.State.CANCELLED, finished_at=timezone.now(), reason=reason)
-
-
-def _decision(action: str, by: str, reason: str) -> dict[str, str]:
-    return {"action": action, "by": by, "reason": reason, "at": timezone.now().isoformat()}
-
-
-def _decide(delivery: Delivery, action: str, by: str, *, reason: str = "", **changes: Any) -> None:
-    undecided = Delivery.objects.filter(pk=delivery.pk, token=delivery.token, state__in=UNDECIDED[action])
-    history = [*(delivery.resolution or []), _decision(action, by, reason)]
-    with transaction.atomic(durable=True):
-        if undecided.update(resolution=history, token=delivery.token + 1, **changes) != 1:
-            raise NotWaiting(f"delivery {delivery.pk} is no longer waiting")
-        ordering.hand_on(delivery)
-        transaction.on_commit(doorbell.ring, robust=True)

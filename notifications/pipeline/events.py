@@ -41,6 +41,7 @@ class DomainEvent:
     name: ClassVar[str]
     version: ClassVar[int]
     _shape: ClassVar[dict[str, tuple[type, ...]]]
+    _required: ClassVar[tuple[str, ...]]
 
     def __init_subclass__(cls, *, name: str, version: int = 1) -> None:
         if name in declared:
@@ -49,6 +50,7 @@ class DomainEvent:
         dataclasses.dataclass(frozen=True, kw_only=True)(cls)
         hints = get_type_hints(cls)
         cls._shape = {field.name: _allowed(cls, field.name, hints[field.name]) for field in _fields(cls)}
+        cls._required = tuple(field.name for field in _fields(cls) if field.default is dataclasses.MISSING)
         declared[name] = cls
 
     def __post_init__(self) -> None:
@@ -68,9 +70,13 @@ class DomainEvent:
 
     @classmethod
     def from_payload(cls, payload: dict[str, Any], version: int | None = None) -> Self:
-        """The event as it was published, in today's shape. Raises BadPayload or TypeError when it cannot be read."""
+        """The event as it was published, in today's shape. Raises BadPayload when it cannot be read."""
         if version is not None and version < cls.version:
             payload = cls.upcast(dict(payload), version)
+        if unknown := sorted(payload.keys() - cls._shape.keys()):
+            raise BadPayload(f"{cls.name} has no field {', '.join(unknown)}")
+        if missing := [name for name in cls._required if name not in payload]:
+            raise BadPayload(f"{cls.name} lacks {', '.join(missing)}")
         return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in payload.items()})
 
 

@@ -2,7 +2,7 @@
 
 import uuid
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Any, Self
 
 from django.db import models
 from django.db.models import Q
@@ -192,6 +192,7 @@ class Delivery(models.Model):
     last_error = models.TextField(blank=True)
     fingerprint = models.CharField(max_length=16, blank=True, help_text="The same for all that died of the same.")
     resolution = models.JSONField(null=True, help_text="What a person decided, who and when.")
+    corrected = models.JSONField(null=True, help_text="What its handler reads in place of the event's payload.")
     created_at = models.DateTimeField(default=timezone.now)
 
     objects = DeliveryQuerySet.as_manager()
@@ -226,6 +227,13 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.handler} #{self.pk}"
+
+    @property
+    def reading(self) -> tuple[dict[str, Any], int]:
+        """The payload that its handler reads, and the version of the event which that is written in."""
+        if self.corrected is not None:
+            return self.corrected["payload"], self.corrected["version"]
+        return self.event.payload, self.event.version
 
 
 class Attempt(models.Model):

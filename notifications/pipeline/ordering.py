@@ -59,6 +59,21 @@ def behind(delivery: Delivery) -> int:
     return Delivery.objects.in_line(delivery.handler, delivery.order_key).filter(state=State.WAITING).count()
 
 
+def overtaken(delivery: Delivery) -> bool:
+    """Whether one that came after it, in its line, has begun or come to its end."""
+    if delivery.order_key is None:
+        return False
+    later = Delivery.objects.filter(handler=delivery.handler, order_key=delivery.order_key, pk__gt=delivery.pk)
+    return later.exclude(state=State.WAITING).exists()
+
+
+def has_holder(delivery: Delivery) -> bool:
+    """Whether another one holds the baton of its line."""
+    if delivery.order_key is None:
+        return False
+    return Delivery.objects.in_line(delivery.handler, delivery.order_key).filter(state__in=HOLDING).exists()
+
+
 def superseded_by(delivery: Delivery) -> Delivery | None:
     """The newest delivery of the same handler about the same subject, when that is not this one."""
     newer = Delivery.objects.filter(handler=delivery.handler, order_key=delivery.order_key, pk__gt=delivery.pk)
@@ -77,6 +92,12 @@ def mend_lines() -> int:
     for row in lost.values():
         hand_on(row)
     return len(lost)
+
+
+def stand_still(delivery: Delivery) -> None:
+    """Nobody joins or leaves the line of `delivery`, if it is in one, until this transaction ends."""
+    if delivery.order_key is not None:
+        _stand_still(delivery.handler, delivery.order_key)
 
 
 def _stand_still(handler: str, order_key: str | None) -> None:

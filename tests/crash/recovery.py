@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from django.db.models import F
 
 from notifications.mail.models import Letter
-from notifications.pipeline import delivery
+from notifications.pipeline import decisions
 from notifications.pipeline.models import Delivery
 from orders import books, repairs, settlement
 from orders.models import Difference, OrderLine, PaymentAttempt, Refund, Stock, StockMovement
@@ -47,7 +47,7 @@ def _look_around() -> tuple[list[str], int]:
     """
     unrest = list(_unrest())
     poisoned = Delivery.objects.dead().filter(last_error__startswith="It killed its worker")
-    return unrest, delivery.retry_all(deliveries=list(poisoned), by="person")
+    return unrest, decisions.retry_all(deliveries=list(poisoned), by="person")
 
 
 def _unrest() -> Iterator[str]:

@@ -1,5 +1,6 @@
 """What staff see of what happens after the commit, and the two decisions that are theirs."""
 
+import html
 import re
 from datetime import timedelta
 
@@ -226,6 +227,66 @@ def test_discard_needs_a_reason_and_keeps_it(staff, sam):
     assert said(answer) == ["accounts.send_welcome was discarded and will not be tried again."]
     assert (row.state, row.resolution[-1]["reason"]) == ("cancelled", "sent by hand")
     assert "sent by hand" in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("after", "words", "hours"), [("10m", "in 10 minutes", 1 / 6), ("1h", "in an hour", 1), ("1d", "tomorrow", 24)]
+)
+def test_a_retry_may_wait(staff, after, words, hours):
+    row = delivery()
+    answer = staff.post(f"{FAILURES}{row.pk}/retry/", {"after": after}, follow=True)
+    row.refresh_from_db()
+    assert said(answer) == [f"accounts.send_welcome will be tried again {words}."]
+    assert (row.state, round((row.available_at - timezone.now()) / timedelta(hours=hours), 2)) == ("ready", 1)
+
+
+def test_a_discard_is_taken_back_and_is_a_failure_again(staff, sam):
+    row = delivery()
+    discarded = staff.post(f"{FAILURES}{row.pk}/discard/", {"reason": "sent by hand"}, follow=True).content.decode()
+    assert "Take the discard back" in discarded
+    for words in ("accounts.send_welcome is back among the failures.", "Nothing was changed. "):
+        answer = staff.post(f"{FAILURES}{row.pk}/undo/", follow=True)
+        assert said(answer)[0].startswith(words)
+    row.refresh_from_db()
+    assert row.state == "dead"
+    assert [(note["action"], note["by"]) for note in row.resolution][1:] == [("undo", f"user:{sam.pk}")]
+
+
+def test_a_corrected_payload_is_what_its_handler_reads(staff, sam):
+    row = delivery()
+    assert "Try it with another payload" in staff.get(f"{FAILURES}{row.pk}/change/").content.decode()
+    answer = staff.post(f"{FAILURES}{row.pk}/correct/", {"payload": '{"user_id": 7, "newsletter": true}'}, follow=True)
+    row.refresh_from_db()
+    read = {"user_id": 7, "newsletter": True}
+    assert said(answer) == ["accounts.send_welcome will be tried with what you wrote now."]
+    assert (row.state, row.reading, row.event.payload) == ("ready", (read, 1), {"user_id": 1})
+    assert row.resolution[-1]["reason"] == "user_id: 1 became 7; newsletter: None became True"
+    assert "What it reads instead" in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("payload", "problem"),
+    [
+        ("", "Not taken: the payload is not JSON"),
+        ("{]", "Not taken: the payload is not JSON"),
+        ("[" * 50_000, "Not taken: the payload is not JSON"),
+        ("[1]", "Not taken: the payload is a JSON object"),
+        ('{"user_id": "seven", "newsletter": true}', "user_id must be int, not &#x27;seven&#x27;"),
+        ('{"user_id": NaN}', "NaN is no number"),
+        ('{"user_id": "\\u0000"}', "NUL"),
+        ('{"user_id": "\\ud800"}', "Not taken: the payload is not JSON"),
+        ('{"user_id": 1, "newsletter": true, "colour": "red"}', "user.registered has no field colour"),
+        ("{}", "user.registered lacks user_id, newsletter"),
+        (" " * 100_001, "100000 is the limit"),
+    ],
+)
+def test_a_payload_that_does_not_fit_is_refused_beside_what_was_typed(staff, payload, problem):
+    row = delivery()
+    answer = staff.post(f"{FAILURES}{row.pk}/correct/", {"payload": payload}).content.decode()
+    assert problem in answer
+    assert html.escape(payload[:50]) in answer
+    row.refresh_from_db()
+    assert (row.state, row.corrected, row.resolution) == ("dead", None, None)
 
 
 @pytest.mark.parametrize("state", ["done", "cancelled"])

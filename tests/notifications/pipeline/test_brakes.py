@@ -7,7 +7,7 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from notifications.models import Brake, Delivery
-from notifications.pipeline import brakes
+from notifications.pipeline import brakes, decisions
 from notifications.pipeline import delivery as deliveries
 from notifications.pipeline.effects import MayHaveHappened
 from notifications.pipeline.retries import Permanent, RetryLater
@@ -160,7 +160,7 @@ def test_a_person_who_retries_need_not_wait_for_the_rest_to_end(handler, weather
     minute()
     weather["raise"] = None
 
-    deliveries.retry_now(delivery=waiting().order_by("pk").last(), by="user:1")
+    decisions.retry(delivery=waiting().order_by("pk").last(), by="user:1")
     deliver_due()
 
     assert waiting().filter(attempt=0).count() == 0

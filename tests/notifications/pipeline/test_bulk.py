@@ -4,8 +4,7 @@ import pytest
 from django.utils import timezone
 
 from notifications.models import BulkDecision, Delivery
-from notifications.pipeline import bulk
-from notifications.pipeline import delivery as deliveries
+from notifications.pipeline import bulk, decisions
 from notifications.pipeline.retries import Permanent
 from tests.notifications.pipeline.conftest import ParcelPacked
 
@@ -66,28 +65,6 @@ def test_all_of_a_group_are_retried_ten_a_second(dead, ill, second):
     assert not Delivery.objects.exclude(last_error="").exists()
 
 
-def test_a_worker_that_died_in_the_middle_leaves_no_gap_in_the_count(dead, ill, second, monkeypatch):
-    ill["yes"] = False
-    job = group(dead)
-    with monkeypatch.context() as dying:
-        dying.setattr(deliveries, "retry_now", dies_after(4, deliveries.retry_now))
-        second()
-    second()
-
-    job.refresh_from_db()
-    assert (job.done, Delivery.objects.dead().count()) == (14, DEAD - 14)
-
-
-def dies_after(n, work):
-    left = iter(range(n))
-
-    def do(**asked):
-        next(left)  # ends with StopIteration
-        work(**asked)
-
-    return do
-
-
 def test_what_dies_again_is_not_retried_for_ever(dead, second):
     job = group(dead)
     for _ in range(4):
@@ -145,7 +122,7 @@ def test_a_person_can_stop_it(dead, ill, second):
 
 def test_a_worker_killed_in_the_middle_leaves_nothing_out_and_does_nothing_twice(dead, ill, second, monkeypatch):
     ill["yes"] = False
-    job, retry, calls = group(dead), deliveries.retry_now, []
+    job, retry, calls = group(dead), decisions.retry, []
 
     def dies_at_the_fifth(**asked):
         calls.append(1)
@@ -153,12 +130,15 @@ def test_a_worker_killed_in_the_middle_leaves_nothing_out_and_does_nothing_twice
             raise KeyboardInterrupt  # what no handler catches
         retry(**asked)
 
-    monkeypatch.setattr(deliveries, "retry_now", dies_at_the_fifth)
+    monkeypatch.setattr(decisions, "retry", dies_at_the_fifth)
     with pytest.raises(KeyboardInterrupt):
         bulk.carry_on(job.pk)
-    for _ in range(4):
+    second()
+    job.refresh_from_db()
+    assert job.done == 4 + 10
+    for _ in range(3):
         second()
 
     job.refresh_from_db()
-    assert (job.state, Delivery.objects.dead().count()) == (State.DONE, 0)
+    assert (job.done, job.state, Delivery.objects.dead().count()) == (DEAD, State.DONE, 0)
     assert {len(row.resolution) for row in Delivery.objects.exclude(resolution=None)} == {1}

@@ -4,8 +4,7 @@ import pytest
 from django.utils import timezone
 
 from notifications.models import Delivery, Event, Letter
-from notifications.pipeline import delivery as deliveries
-from notifications.pipeline import rescue
+from notifications.pipeline import decisions, rescue
 from notifications.pipeline.deadletters import fingerprint
 from notifications.pipeline.retries import Permanent
 from tests.notifications.pipeline.conftest import ParcelPacked
@@ -75,7 +74,7 @@ def test_another_kind_of_failure_is_told_of_too(dies, pack, deliver_due):
 def test_what_was_mended_and_comes_back_is_told_of_again(dies, pack, deliver_due):
     pack(note="no parcel")
     deliver_due()
-    deliveries.discard(delivery=Delivery.objects.dead().get(), by="ada", reason="found")
+    decisions.discard(delivery=Delivery.objects.dead().get(), by="ada", reason="found")
     pack(note="no parcel")
     deliver_due()
 

@@ -6,6 +6,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from notifications import correlation
+from notifications.pipeline import decisions
 from notifications.pipeline import delivery as deliveries
 from notifications.pipeline.events import DomainEvent, publish
 from notifications.pipeline.models import Attempt, Delivery, Event, Queue, Worker
@@ -227,7 +228,7 @@ def test_a_dead_delivery_can_be_retried_and_says_by_whom(subscribe, pack, run):
     dead = run()
     broken.clear()
     broken.append(False)
-    deliveries.retry_now(delivery=dead, by="user:1")
+    decisions.retry(delivery=dead, by="user:1")
     row = run()
 
     assert row.state == State.DONE
@@ -241,10 +242,10 @@ def test_of_two_who_decide_about_a_delivery_the_second_is_told(subscribe, pack, 
 
     pack()
     seen_by_both = run()
-    deliveries.discard(delivery=seen_by_both, by="user:1", reason="duplicate")
+    decisions.discard(delivery=seen_by_both, by="user:1", reason="duplicate")
 
-    with pytest.raises(deliveries.NotWaiting):
-        deliveries.retry_now(delivery=seen_by_both, by="user:2")
+    with pytest.raises(decisions.NotWaiting):
+        decisions.retry(delivery=seen_by_both, by="user:2")
 
     row = the_one()
     assert (row.state, row.resolution[-1]["reason"]) == (State.CANCELLED, "duplicate")

@@ -4,8 +4,8 @@ import pytest
 from django.utils import timezone
 
 from notifications.models import Delivery, Effect
+from notifications.pipeline import decisions, rescue
 from notifications.pipeline import delivery as deliveries
-from notifications.pipeline import rescue
 from notifications.pipeline.effects import once
 from notifications.pipeline.retries import RetryLater
 from tests.notifications.pipeline.conftest import ParcelPacked, the_one
@@ -94,7 +94,7 @@ def test_a_call_that_cannot_is_left_to_a_person(ship, carrier, worker):
     assert (row.state, len(carrier.asked), Effect.objects.get().state) == ("dead", 1, "unknown")
     assert row.last_error == "“label” may have happened: its worker died meanwhile. Find out; retry does it again."
 
-    deliveries.retry_now(delivery=row, by="user:1")
+    decisions.retry(delivery=row, by="user:1")
     assert run().state == "done"
     assert len(carrier.asked) == 2
 

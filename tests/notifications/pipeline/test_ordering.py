@@ -8,8 +8,8 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
+from notifications.pipeline import decisions, ordering
 from notifications.pipeline import delivery as deliveries
-from notifications.pipeline import ordering
 from notifications.pipeline.events import publish
 from notifications.pipeline.models import Delivery, Worker
 from notifications.pipeline.retries import Permanent
@@ -84,7 +84,7 @@ def test_behind_a_dead_letter_all_wait_until_a_person_decides(seen, pack, run_du
     run_due(), run_due()
     assert states() == ["dead", "waiting", "waiting"]
 
-    deliveries.discard(delivery=Delivery.objects.dead().get(), by="ada", reason="not needed")
+    decisions.discard(delivery=Delivery.objects.dead().get(), by="ada", reason="not needed")
     assert states() == ["cancelled", "ready", "waiting"]
     run_due(), run_due()
 
@@ -121,10 +121,51 @@ def test_a_person_may_take_one_out_of_the_middle(seen, pack, run_due):
     pack(note="one"), pack(note="two"), pack(note="three")
     second = Delivery.objects.order_by("pk")[1]
 
-    deliveries.discard(delivery=second, by="ada", reason="sent by hand")
+    decisions.discard(delivery=second, by="ada", reason="sent by hand")
     run_due(), run_due()
 
     assert seen == ["one", "three"]
+
+
+def test_a_discard_in_a_line_is_taken_back_as_long_as_nobody_has_passed(seen, pack, run_due):
+    pack(note="one"), pack(note="two"), pack(note="three")
+    second = Delivery.objects.order_by("pk")[1]
+    decisions.discard(delivery=second, by="ada", reason="sent by hand")
+    second.refresh_from_db()
+    decisions.undo(delivery=second, by="ada")
+    assert states() == ["ready", "waiting", "waiting"]
+    run_due(), run_due(), run_due()
+
+    assert seen == ["one", "two", "three"]
+
+
+def test_a_discard_that_another_has_passed_stays(seen, pack, run_due):
+    pack(note="die"), pack(note="two")
+    run_due()
+    first = Delivery.objects.dead().get()
+    decisions.discard(delivery=first, by="ada", reason="not needed")
+    first.refresh_from_db()
+
+    assert not decisions.may_undo(first)
+    with pytest.raises(decisions.NotWaiting):
+        decisions.undo(delivery=first, by="ada")
+    assert states() == ["cancelled", "ready"]
+
+
+def test_what_was_skipped_or_done_cannot_be_taken_back(seen, pack, run_due):
+    pack(note="one")
+    run_due()
+    with pytest.raises(decisions.NotWaiting):
+        decisions.undo(delivery=Delivery.objects.get(), by="ada")
+
+
+def test_a_corrected_payload_is_read_in_its_place_in_the_line(seen, pack, run_due):
+    pack(note="die"), pack(note="two")
+    run_due()
+    decisions.correct(delivery=Delivery.objects.dead().get(), payload={"parcel_id": 7, "note": "live"}, by="ada")
+    run_due(), run_due()
+
+    assert seen == ["die", "live", "two"]
 
 
 def test_a_baton_that_nobody_holds_is_found(seen, pack, run_due):
