@@ -13,15 +13,13 @@ from django.apps import apps
 from django.conf import settings as site
 from django.core.management.commands import flush
 from django.db import connection, connections, transaction
-from django.utils import timezone
 
-from notifications.pipeline import delivery
-from notifications.pipeline.models import Delivery, Worker
 from orders.gateways.bank.faults import PATHS
 from tests.beside import Beside
 from tests.crash.runs import play_worlds
 from tests.test_on_postgresql import run_on_postgresql
 
+pytest_plugins = ["notifications.testing"]
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 # Files are looked up when they are asked for. Otherwise each test client begins by listing them all.
@@ -125,19 +123,6 @@ def bank(bank_process, settings):
     yield bank_process
     for path in PATHS:
         bank_process.play("faults", path=path, mode="none")
-
-
-@pytest.fixture
-def deliver_due(transactional_db):
-    """Run what is due, and what that makes due, as a worker would. Nothing waits: later tries stay for later."""
-
-    def run():
-        worker = Worker.objects.create(kind=Worker.Kind.WORKER, host="test", pid=os.getpid(), lock_key=1)
-        while due := list(Delivery.objects.due(timezone.now()).values_list("pk", flat=True)):
-            for pk in due:
-                delivery.attempt(delivery_id=pk, worker=worker)
-
-    return run
 
 
 @pytest.fixture(autouse=True)
