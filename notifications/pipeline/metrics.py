@@ -1,8 +1,7 @@
 """The pipeline in figures, for Prometheus: read from the tables, so the same whichever process is asked."""
 
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 from django.db.models import Count
 from django.utils import timezone
@@ -11,9 +10,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from notifications.pipeline.health import pipeline_health
+from notifications.pipeline.latency import RECENT, Spread, latencies
 from notifications.pipeline.models import Attempt, Brake, Delivery
-
-RECENT: Final = timedelta(minutes=5)
 
 
 class PipelineCollector(Collector):
@@ -32,6 +30,7 @@ class PipelineCollector(Collector):
             .annotate(count=Count("pk")),
             "state",
         )
+        recent = latencies(now)
         yield _by_handler(
             "waybill_done_recently",
             "Deliveries done in the last five minutes.",
@@ -39,6 +38,9 @@ class PipelineCollector(Collector):
             .values_list("handler")
             .annotate(count=Count("pk")),
         )
+        waits, runs = [(one.handler, one.wait) for one in recent], [(one.handler, one.run) for one in recent]
+        yield _spread("waybill_wait_seconds", "From due to started, of these.", waits)
+        yield _spread("waybill_run_seconds", "From started to done, of these.", runs)
         yield _by_handler(
             "waybill_failed_tries_recently",
             "Tries that did not end well in the last five minutes.",
@@ -63,6 +65,11 @@ def exposition() -> bytes:
 
 def _gauge(name: str, words: str, value: float) -> GaugeMetricFamily:
     return GaugeMetricFamily(name, words, value=value)
+
+
+def _spread(name: str, words: str, spreads: Iterable[tuple[str, Spread]]) -> GaugeMetricFamily:
+    samples = [(handler, q, value) for handler, s in spreads for q, value in (("0.5", s.p50), ("0.95", s.p95))]
+    return _by_handler(name, words, samples, "quantile")
 
 
 def _by_handler(name: str, words: str, rows: Iterable[tuple[Any, ...]], *more: str) -> GaugeMetricFamily:

@@ -48,6 +48,22 @@ def test_the_figures_are_those_of_the_tables(figures):
     assert seen["waybill_held_back", "orders.email_confirmation"] == 1
 
 
+def test_waits_and_runs_are_told_by_their_median_and_95th_percentile(figures):
+    now = timezone.now()
+    for n in range(1, 21):
+        due = now - timedelta(seconds=100)
+        started = due + timedelta(seconds=n)
+        delivery("done", available_at=due, started_at=started, finished_at=started + timedelta(seconds=2 * n))
+    seen = {key[0].removeprefix("waybill_") + key[2]: value for key, value in figures().items() if len(key) == 3}
+
+    assert seen == {
+        "wait_seconds0.5": 10.5,
+        "wait_seconds0.95": pytest.approx(19.05),
+        "run_seconds0.5": 21,
+        "run_seconds0.95": pytest.approx(38.1),
+    }
+
+
 def test_an_empty_shop_has_figures_too(figures):
     assert figures()["waybill_waiting",] == 0
 

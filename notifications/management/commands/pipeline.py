@@ -13,6 +13,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 from notifications.pipeline import brakes, bulk, deadletters, replay
 from notifications.pipeline.events import Subscription, subscriptions
 from notifications.pipeline.health import pipeline_health
+from notifications.pipeline.latency import latencies
 from notifications.pipeline.models import Brake, BulkDecision
 from notifications.pipeline.retention import KEPT
 
@@ -61,12 +62,19 @@ def _status(_: dict[str, Any]) -> Said:
             {"handler": one.handler, "paused": one.paused_at, "resting_until": one.resting_until} for one in held
         ],
     }
+    busy = latencies(timezone.now())
+    facts["handlers"] = [asdict(one) for one in busy]
     relay = "alive" if health.relay_alive else "not running"
     lines = [
         f"relay {relay}, workers {health.workers_alive}, broker {health.broker}",
         f"{health.waiting} waiting, the oldest for {health.oldest_waiting_seconds:.0f} s; {health.dead} dead",
         *(f"{one.handler} is {'paused' if one.paused_at else 'resting'}" for one in held),
         *health.warnings,
+        *(
+            f"{one.handler}: {one.done} done in five minutes, p50/p95 of wait {one.wait.p50:.2f}/{one.wait.p95:.2f} s,"
+            f" of run {one.run.p50:.2f}/{one.run.p95:.2f} s"
+            for one in busy
+        ),
     ]
     return facts, "\n".join(lines)
 
