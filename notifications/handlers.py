@@ -1,12 +1,14 @@
 """What this app does when it hears an event."""
 
+from datetime import datetime, timedelta
+
 from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
 
 from notifications.mail.events import EmailQueued
 from notifications.mail.letters import post_letter, queue_letter
-from notifications.pipeline import bulk, ordering, retention
+from notifications.pipeline import bulk, deadletters, ordering, retention
 from notifications.pipeline.bulk import BulkDecided
 from notifications.pipeline.clock import ClockDay, ClockHour
 from notifications.pipeline.deadletters import DeliveryBuried
@@ -41,6 +43,22 @@ def email_new_failure(event: DeliveryBuried) -> None:
         to=settings.OPERATOR_EMAIL,
         context={"event": event, "failed": failed, "page": f"{settings.SITE_URL.rstrip('/')}{page}"},
         about=failed,
+    )
+
+
+@subscribe(ClockHour)
+def email_digest(event: ClockHour) -> None:
+    """What has died in the hour before, in one letter; none when each was told of in a letter of its own."""
+    end = datetime.fromisoformat(event.at)
+    if not (groups := deadletters.untold(end - timedelta(hours=1), end)):
+        return
+    page = f"{settings.SITE_URL.rstrip('/')}{reverse('admin:notifications_failure_changelist')}"
+    queue_letter(
+        once=f"digest:{event.at}",
+        template="notifications/digest",
+        to=settings.OPERATOR_EMAIL,
+        context={"groups": groups, "count": sum(group.count for group in groups), "page": page},
+        about=groups[0].sample,
     )
 
 

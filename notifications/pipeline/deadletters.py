@@ -13,7 +13,7 @@ from django.db.models import Count, Max, Min
 
 from notifications import correlation
 from notifications.pipeline.events import DomainEvent, publish
-from notifications.pipeline.models import Delivery
+from notifications.pipeline.models import Delivery, Event
 
 _CHANGES: Final = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+", re.IGNORECASE)
 LENGTH: Final = 16  # hexadecimal digits
@@ -57,11 +57,16 @@ class Group:
     sample: Delivery
 
 
-def groups(*, most: int = 50) -> list[Group]:
-    """The dead, gathered by what they died of, the largest groups first. Two queries."""
+def groups(*, most: int = 50, died: tuple[datetime, datetime] | None = None) -> list[Group]:
+    """The dead, gathered by what they died of, the largest groups first. Two queries.
+
+    died: only those that died from the one moment on, and before the other.
+    """
+    dead = Delivery.objects.dead()
+    if died is not None:
+        dead = dead.filter(finished_at__gte=died[0], finished_at__lt=died[1])
     found = (
-        Delivery.objects.dead()
-        .values("handler", "fingerprint")
+        dead.values("handler", "fingerprint")
         .annotate(count=Count("pk"), first=Min("finished_at"), last=Max("finished_at"), newest=Max("pk"))
         .order_by("-count", "-newest")[:most]
     )
@@ -78,6 +83,13 @@ def groups(*, most: int = 50) -> list[Group]:
         for row in found
         if row["newest"] in samples
     ]
+
+
+def untold(start: datetime, end: datetime) -> list[Group]:
+    """What died in this time, if there is more of it than was told of one by one."""
+    found = groups(died=(start, end))
+    told = Event.objects.filter(name=DeliveryBuried.name, occurred_at__gte=start, occurred_at__lt=end).count()
+    return found if sum(group.count for group in found) > told else []
 
 
 def tell(delivery: Delivery, *, fingerprint: str, sentence: str) -> None:

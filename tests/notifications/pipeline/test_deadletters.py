@@ -1,10 +1,14 @@
 """What died of the same is one failure, and the operator is told of it once."""
 
+from datetime import timedelta
+
 import pytest
 from django.utils import timezone
 
+from notifications.handlers import email_digest
 from notifications.models import Delivery, Event, Letter
 from notifications.pipeline import decisions, rescue
+from notifications.pipeline.clock import ClockHour
 from notifications.pipeline.deadletters import fingerprint
 from notifications.pipeline.retries import Permanent
 from tests.notifications.pipeline.conftest import ParcelPacked
@@ -91,6 +95,43 @@ def test_what_kills_its_workers_is_told_of(subscribe, pack, worker):
         rescue.rescue_abandoned(but=worker)
 
     assert told() == [rescue.KILLER]
+
+
+@pytest.fixture
+def hour(run_handler):
+    """The hour ends at this moment."""
+
+    def strikes(end):
+        assert run_handler(email_digest, ClockHour(at=end.isoformat())).state == "done"
+
+    return strikes
+
+
+def test_more_of_a_known_kind_is_gathered_in_one_letter_an_hour(dies, pack, deliver_due, hour, settings):
+    settings.OPERATOR_EMAIL = "ops@example.com"
+    for _ in range(3):
+        pack(note="no parcel")
+    pack(note="no address")
+    deliver_due()
+    end = timezone.now() + timedelta(seconds=1)
+    for _ in "12":
+        hour(end)
+
+    [letter] = Letter.objects.filter(template="notifications/digest")
+    assert (letter.to, letter.subject) == ("ops@example.com", "4 deliveries have failed in the last hour")
+    for part in (letter.text, letter.html):
+        assert "3 × tests.die" in part and "1 × tests.die" in part and "/admin/notifications/failure/" in part
+
+
+def test_what_was_told_one_by_one_or_died_at_another_time_is_not_gathered(dies, pack, deliver_due, hour):
+    pack(note="no parcel"), pack(note="no address")
+    deliver_due()
+    hour(timezone.now() + timedelta(seconds=1))
+    pack(note="no parcel")
+    deliver_due()
+    hour(timezone.now() + timedelta(hours=2))
+
+    assert not Letter.objects.filter(template="notifications/digest").exists()
 
 
 def test_letters_about_letters_that_cannot_be_written_come_to_an_end(dies, pack, deliver_due, monkeypatch):
