@@ -35,7 +35,7 @@ def decide(request: HttpRequest, *, by: str) -> HttpResponse:
     asked, reason = request.POST.get("decision", ""), request.POST.get("reason", "").strip()[:200]
     handler, fingerprint = request.POST.get("handler", ""), request.POST.get("fingerprint", "")
     page = redirect(reverse("admin:notifications_failure_changelist"))
-    if asked not in ("canary", "retry", "discard") or not handler:
+    if asked not in ("canary", "retry", "discard") or not (handler and fingerprint):
         messages.error(request, "Nothing was decided: choose a group and what is to be done with it.")
         return page
     if asked == "discard" and not reason:

@@ -80,6 +80,7 @@ class DeliveryPages(NamingAdmin):
             "trail": events,
             "names": named(_references(row, events)),
             "decisions": list(reversed(row.resolution or [])),
+            "may_see_failure": request.user.has_perm("notifications.view_failure"),
         }
 
     @display(description="state", ordering="state")

@@ -30,7 +30,7 @@ from notifications.pipeline import decisions
 from notifications.pipeline.decisions import NotWaiting
 from notifications.pipeline.events import BadPayload
 from notifications.pipeline.failures import Failure, FailureQuerySet
-from notifications.pipeline.models import Delivery
+from notifications.pipeline.models import Delivery, Effect
 
 Decide = Callable[[Delivery], None]
 PAUSES: Final = {
@@ -101,7 +101,8 @@ class FailureAdmin(DeliveryPages):
             "may_decide": decides and undecided,
             "may_undo": decides and decisions.may_undo(row),
             "pauses": PAUSES,
-            "typed": json.dumps(row.reading[0], indent=2, ensure_ascii=False),
+            "typed": json.dumps(decisions.readable(row), indent=2, ensure_ascii=False),
+            "kept": list(row.effects.exclude(state=Effect.State.PLANNED).order_by("pk")),
         }
 
     # -- The buttons of one failure ----------------------------------------------------------
@@ -109,7 +110,10 @@ class FailureAdmin(DeliveryPages):
     def retry_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         found, after = self._to_decide(request, pk), request.POST.get("after", "")
         wait, words = PAUSES.get(after, (timedelta(0), "now"))
-        if self._decide(request, found, lambda row: decisions.retry(delivery=row, by=by(request), after=wait)):
+        if after and not wait:
+            choices = ", ".join(PAUSES)
+            self.message_user(request, f"Nothing was changed: after is one of {choices}, not {after}.", messages.ERROR)
+        elif self._decide(request, found, lambda row: decisions.retry(delivery=row, by=by(request), after=wait)):
             self.message_user(request, f"{found.handler} will be tried again {words}.", messages.SUCCESS)
         return redirect(asked_from(request) or reverse("admin:notifications_failure_change", args=[pk]))
 
@@ -239,7 +243,7 @@ def _payload(typed: str) -> dict[str, Any]:
         raise BadPayload(f"the payload has {len(typed)} characters, and {LONGEST_PAYLOAD} is the limit")
     try:
         payload = json.loads(typed, parse_constant=_refuse)
-        written = json.dumps(payload, ensure_ascii=False).encode()
+        written = json.dumps(payload, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError) as error:
         raise BadPayload(f"the payload is not JSON: {error}") from error
     if rb"\u0000" in written:

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from notifications.pipeline import brakes, doorbell, ordering
-from notifications.pipeline.events import BadPayload, declared
+from notifications.pipeline.events import BadPayload, declared, subscription_of
 from notifications.pipeline.models import Delivery
 
 State = Delivery.State
@@ -54,15 +54,28 @@ def _retried(delivery: Delivery, by: str) -> bool:
 def correct(*, delivery: Delivery, payload: dict[str, Any], by: str) -> None:
     """Try it again at once, and let its handler read `payload` in place of what was published.
 
-    The event stays as it is: other handlers, and history, have read it. Raises BadPayload when the payload does not
-    fit today's declaration of the event, NotWaiting as `retry` does.
+    The event stays as it is: other handlers, and history, have read it. Calls of the handler that are done, by
+    `effects.once`, stay done. Raises BadPayload when the payload does not fit today's declaration of the event,
+    NotWaiting as `retry` does.
     """
     kind = declared.get(delivery.event.name)
     if kind is None:
         raise BadPayload(f"{delivery.event.name} is unknown to this release")
     read = kind.from_payload(payload).payload()
-    why = _difference(delivery.reading[0], read)
+    why = _difference(readable(delivery), read)
     _try_again(delivery, "correct", by, reason=why, corrected={"version": kind.version, "payload": read})
+
+
+def readable(delivery: Delivery) -> dict[str, Any]:
+    """What its handler reads, in today's shape of the event; as it was written when it cannot be read today."""
+    payload, version = delivery.reading
+    kind = declared.get(delivery.event.name)
+    if kind is None or version > kind.version:
+        return payload
+    try:
+        return kind.from_payload(payload, version).payload()
+    except (BadPayload, TypeError):
+        return payload
 
 
 def _difference(before: dict[str, Any], after: dict[str, Any]) -> str:
@@ -71,20 +84,21 @@ def _difference(before: dict[str, Any], after: dict[str, Any]) -> str:
 
 
 def _try_again(delivery: Delivery, action: str, by: str, *, after: timedelta = timedelta(0), **changes: Any) -> None:
-    if not after:
-        brakes.wake(delivery.handler)
-    _decide(
-        delivery,
-        action,
-        by,
-        state=State.READY,
-        available_at=timezone.now() + after,
-        finished_at=None,
-        hinted_at=None,
-        crashes=0,
-        max_attempts=max(delivery.max_attempts, delivery.attempt + MORE_TRIES),
-        **changes,
-    )
+    with transaction.atomic():
+        _decide(
+            delivery,
+            action,
+            by,
+            state=State.READY,
+            available_at=timezone.now() + after,
+            finished_at=None,
+            hinted_at=None,
+            crashes=0,
+            max_attempts=max(delivery.max_attempts, delivery.attempt + MORE_TRIES),
+            **changes,
+        )
+        if not after:
+            brakes.wake(delivery.handler)
 
 
 def discard(*, delivery: Delivery, by: str, reason: str) -> None:
@@ -95,11 +109,12 @@ def discard(*, delivery: Delivery, by: str, reason: str) -> None:
 def may_undo(delivery: Delivery) -> bool:
     """Whether a person has discarded it, and none of its line has gone on since."""
     last = (delivery.resolution or [{}])[-1]
-    return delivery.state == State.CANCELLED and last.get("action") == "discard" and not ordering.overtaken(delivery)
+    discarded = delivery.state == State.CANCELLED and last.get("action") == "discard"
+    return discarded and not (_is_ordered(delivery) and ordering.overtaken(delivery))
 
 
 def undo(*, delivery: Delivery, by: str) -> None:
-    """Take a discard back: it is dead again, or waits its turn, until a person decides otherwise.
+    """Take a discard back: it is what it was before, dead, or waiting for its time or its turn.
 
     Raises NotWaiting when it was not discarded, or when others of its line have gone on since.
     """
@@ -107,21 +122,31 @@ def undo(*, delivery: Delivery, by: str) -> None:
         ordering.stand_still(delivery)
         if not may_undo(delivery):
             raise NotWaiting(f"the discard of delivery {delivery.pk} cannot be taken back any more")
-        if ordering.has_holder(delivery):
-            _decide(delivery, "undo", by, state=State.WAITING, finished_at=None)
-        else:
-            _decide(delivery, "undo", by, state=State.DEAD, finished_at=timezone.now())
+        was = State((delivery.resolution or [{}])[-1].get("was", State.DEAD))
+        if _is_ordered(delivery) and ordering.has_holder(delivery):
+            was = State.WAITING
+        elif was == State.WAITING:  # those before it have come to their end meanwhile
+            was = State.READY
+        ended = timezone.now() if was == State.DEAD else None
+        _decide(delivery, "undo", by, state=was, finished_at=ended)
 
 
-def entry(action: str, *, by: str, reason: str) -> dict[str, str]:
-    """One line of a delivery's history of decisions."""
-    return {"action": action, "by": by, "reason": reason, "at": timezone.now().isoformat()}
+def _is_ordered(delivery: Delivery) -> bool:
+    subscription = subscription_of(delivery.handler)
+    return subscription is not None and subscription.ordered and delivery.order_key is not None
+
+
+def entry(action: str, *, by: str, reason: str, was: str = "") -> dict[str, str]:
+    """One line of a delivery's history of decisions; `was` is the state it was in before."""
+    at = timezone.now().isoformat()
+    return {"action": action, "by": by, "reason": reason, "at": at} | ({"was": was} if was else {})
 
 
 def _decide(delivery: Delivery, action: str, by: str, *, reason: str = "", **changes: Any) -> None:
     undecided = Delivery.objects.filter(pk=delivery.pk, token=delivery.token, state__in=UNDECIDED[action])
-    history = [*(delivery.resolution or []), entry(action, by=by, reason=reason)]
+    history = [*(delivery.resolution or []), entry(action, by=by, reason=reason, was=delivery.state)]
     with transaction.atomic():
+        ordering.stand_still(delivery)  # before the row, as everybody does who hands a baton on
         if undecided.update(resolution=history, token=delivery.token + 1, **changes) != 1:
             raise NotWaiting(f"delivery {delivery.pk} is no longer waiting")
         ordering.hand_on(delivery)

@@ -135,11 +135,12 @@ def _handle(claim: _Claim, subscription: Subscription) -> None:
 
 def _event(claim: _Claim) -> Any:
     record = claim.delivery.event
+    payload, version = claim.delivery.reading
     kind = declared.get(record.name)
-    if kind is None or record.version > kind.version:
-        raise RetryLater(UNREADABLE_WAIT, f"{record.name} version {record.version} is unknown to this release")
+    if kind is None or version > kind.version:
+        raise RetryLater(UNREADABLE_WAIT, f"{record.name} version {version} is unknown to this release")
     try:
-        return kind.from_payload(*claim.delivery.reading)
+        return kind.from_payload(payload, version)
     except (BadPayload, TypeError) as error:
         raise Permanent(f"payload does not fit {record.name}: {error}") from error
 
@@ -154,7 +155,8 @@ def _skip(claim: _Claim, newer: Delivery) -> None:
     """The same handler has, or will have, a later word of the same subject: this one says nothing new."""
     why = entry("skip", by="pipeline", reason=f"{newer.event} came after it")
     with transaction.atomic(durable=True):
-        claim.update(state=Delivery.State.CANCELLED, finished_at=timezone.now(), resolution=[why])
+        history = [*(claim.delivery.resolution or []), why]
+        claim.update(state=Delivery.State.CANCELLED, finished_at=timezone.now(), resolution=history)
         ordering.hand_on(claim.delivery)
         brakes.wake(claim.delivery.handler)  # were it the one that is tried, another would be now
     log.info("delivery_skipped", **_names(claim), newer=newer.pk)

@@ -41,6 +41,7 @@ class DomainEvent:
     name: ClassVar[str]
     version: ClassVar[int]
     _shape: ClassVar[dict[str, tuple[type, ...]]]
+    _elements: ClassVar[dict[str, type]]
     _required: ClassVar[tuple[str, ...]]
 
     def __init_subclass__(cls, *, name: str, version: int = 1) -> None:
@@ -50,6 +51,7 @@ class DomainEvent:
         dataclasses.dataclass(frozen=True, kw_only=True)(cls)
         hints = get_type_hints(cls)
         cls._shape = {field.name: _allowed(cls, field.name, hints[field.name]) for field in _fields(cls)}
+        cls._elements = {field.name: _element(hints[field.name]) for field in _fields(cls)}
         cls._required = tuple(field.name for field in _fields(cls) if field.default is dataclasses.MISSING)
         declared[name] = cls
 
@@ -59,6 +61,13 @@ class DomainEvent:
             if type(getattr(self, field)) not in allowed:
                 names = " or ".join(kind.__name__ for kind in allowed)
                 raise BadPayload(f"{self.name}: {field} must be {names}, not {getattr(self, field)!r}")
+            if type(getattr(self, field)) is tuple:
+                self._check_elements(field, self._elements[field])
+
+    def _check_elements(self, field: str, wanted: type) -> None:
+        for element in getattr(self, field):
+            if type(element) is not wanted:
+                raise BadPayload(f"{self.name}: {field} must hold {wanted.__name__} only, not {element!r}")
 
     def payload(self) -> dict[str, Any]:
         return {field: getattr(self, field) for field in self._shape}
@@ -81,6 +90,15 @@ class DomainEvent:
 
 
 declared: dict[str, type[DomainEvent]] = {}
+
+
+def _element(annotation: Any) -> type:
+    """Of what a tuple field is a tuple; of no meaning for other fields."""
+    options = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    [element] = [get_args(option)[0] for option in options if get_origin(option) is tuple] or [str]
+    if element not in PLAIN:
+        raise TypeError(f"a tuple of an event holds int, str or bool only, not {element}")
+    return cast(type, element)
 
 
 def _fields(cls: type[DomainEvent]) -> tuple[dataclasses.Field[Any], ...]:

@@ -332,3 +332,8 @@ class Effect(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key}: {self.state}"
+
+    @property
+    def step(self) -> str:
+        """Which call of its handler it is."""
+        return self.key.partition(":")[2]

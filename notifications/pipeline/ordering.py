@@ -61,16 +61,12 @@ def behind(delivery: Delivery) -> int:
 
 def overtaken(delivery: Delivery) -> bool:
     """Whether one that came after it, in its line, has begun or come to its end."""
-    if delivery.order_key is None:
-        return False
     later = Delivery.objects.filter(handler=delivery.handler, order_key=delivery.order_key, pk__gt=delivery.pk)
     return later.exclude(state=State.WAITING).exists()
 
 
 def has_holder(delivery: Delivery) -> bool:
     """Whether another one holds the baton of its line."""
-    if delivery.order_key is None:
-        return False
     return Delivery.objects.in_line(delivery.handler, delivery.order_key).filter(state__in=HOLDING).exists()
 
 

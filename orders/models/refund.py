@@ -1,8 +1,10 @@
 import uuid
+from collections import defaultdict
+from itertools import chain
 from typing import Self
 
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Q
 from django.utils import timezone
 
 
@@ -12,12 +14,20 @@ class RefundQuerySet(models.QuerySet["Refund"]):
         return self.filter(state__in=Refund.OPEN)
 
     def lost(self) -> Self:
-        """Those that failed, and that no later refund of the same amount has made good: a person has to find a way."""
-        failed = Refund.State.FAILED
-        later = Refund.objects.filter(
-            order=OuterRef("order"), created_at__gt=OuterRef("created_at"), amount=OuterRef("amount")
-        )
-        return self.filter(~Exists(later.exclude(state=failed)), state=failed)
+        """Those that failed and were not made good: a person has to find a way.
+
+        A refund of the same amount makes one of them good, the last before it. Two queries, of the orders concerned.
+        """
+        failed = self.filter(state=Refund.State.FAILED)
+        told = Refund.objects.filter(order__in=failed.values("order")).order_by("created_at", "pk")
+        lost: defaultdict[tuple[int, int], list[uuid.UUID]] = defaultdict(list)
+        for pk, order, amount, state in told.values_list("pk", "order", "amount", "state"):
+            waiting = lost[order, amount]
+            if state == Refund.State.FAILED:
+                waiting.append(pk)
+            elif waiting:
+                waiting.pop()
+        return failed.filter(pk__in=list(chain.from_iterable(lost.values())))
 
 
 class Refund(models.Model):

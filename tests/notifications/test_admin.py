@@ -192,7 +192,7 @@ def test_the_page_of_a_failure_tells_why_how_often_and_what_else_happened(staff,
     staff.get(page_of(row))
     context.forget_health()
     # session, user, health (2); the row; tries; trail: events, deliveries; the name of user:1
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(10):
         page = staff.get(page_of(row)).content.decode()
     assert page.index("refused, time 2") < page.index("refused, time 1")
     assert "2 library frames" in page

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.db.models import F
+from django.utils import timezone
 
 from notifications.models import Event
 from orders import refunds, repayment
@@ -266,6 +267,18 @@ def test_money_that_went_back_twice_in_the_telling_has_one_credit_note(buy):
 
     made.refresh_from_db()
     assert (made.state, made.attempt.refunded, Invoice.objects.filter(kind="credit_note").count()) == ("done", 400, 1)
+
+
+def test_each_refund_that_worked_makes_one_good_that_did_not(buy):
+    order = buy()
+    attempt = order.attempts.get()
+    told = [("failed", 500), ("failed", 500), ("done", 500), ("failed", 500), ("done", 400)]
+    for age, (state, amount) in zip(range(5, 0, -1), told, strict=True):
+        moment = timezone.now() - timedelta(minutes=age)
+        facts = {"state": state, "amount": amount, "created_at": moment, "finished_at": moment}
+        Refund.objects.create(order=order, attempt=attempt, currency="EUR", **facts)
+
+    assert [Refund.objects.lost().count(), attempt.refunds.lost().count()] == [2, 2]
 
 
 def test_money_that_a_bank_would_not_take_back_is_known_to_be_owed_and_no_riddle(buy):

@@ -186,6 +186,37 @@ def test_an_event_of_an_older_shape_is_read_as_one_of_today(subscribe, run, vers
     assert seen == [5000]
 
 
+def test_a_correction_begins_with_todays_shape_and_is_read_in_its_own_version(subscribe, run, worker):
+    seen = []
+
+    @subscribe(ParcelWeighed)
+    def weigh(event):
+        seen.append(event.milligrams)
+        if event.milligrams == 5000:
+            raise Permanent("too heavy")
+
+    with transaction.atomic():
+        publish(ParcelWeighed(milligrams=1), about="parcel:7")
+    Event.objects.update(version=1, payload={"weight": 5})
+    row = run()
+    assert decisions.readable(row) == {"milligrams": 5000}
+    decisions.correct(delivery=row, payload={"milligrams": 4000}, by="ada")
+    Delivery.objects.filter(pk=row.pk).update(corrected={"version": 4, "payload": {"milligrams": 4000}})
+    assert "version 4 is unknown" in run().last_error
+    Delivery.objects.filter(pk=row.pk).update(
+        corrected={"version": 3, "payload": {"milligrams": 4000}}, available_at=timezone.now()
+    )
+
+    assert (run().state, seen) == (State.DONE, [5000, 4000])
+    assert Delivery.objects.get(pk=row.pk).resolution[0]["reason"] == "milligrams: 5000 became 4000"
+
+
+@pytest.mark.parametrize("tags", [(1,), ("a", None), (("a",),), ({"a": 1},), (1e400,)])
+def test_what_a_tuple_holds_is_checked_too(tags):
+    with pytest.raises(TypeError, match="tags must hold str only"):
+        ParcelPacked(parcel_id=1, tags=tags)
+
+
 def test_a_handler_this_release_does_not_have_waits_and_says_so(subscribe, pack, run):
     subscribe(ParcelPacked)(lambda event: None)
     pack()

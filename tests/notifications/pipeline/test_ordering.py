@@ -6,6 +6,7 @@ from collections import defaultdict
 
 import pytest
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from notifications.pipeline import decisions, ordering
@@ -192,6 +193,60 @@ def test_only_the_latest_word_counts(subscribe, pack, run_due):
     assert (seen, states()) == (["new"], ["cancelled", "done"])
     [why] = Delivery.objects.order_by("pk")[0].resolution
     assert (why["action"], why["reason"]) == ("skip", "test.parcel.packed parcel:7 came after it")
+
+
+def test_what_was_decided_before_a_skip_stays_written(subscribe, pack, run_due):
+    @subscribe(ParcelPacked, latest_only=True)
+    def show(event):
+        raise Permanent("no screen")
+
+    pack(note="old")
+    run_due()
+    old = Delivery.objects.get(handler="tests.show")
+    decisions.retry(delivery=old, by="ada")
+    pack(note="new")
+    run_due()
+
+    old.refresh_from_db()
+    assert (old.state, [entry["action"] for entry in old.resolution]) == ("cancelled", ["retry", "skip"])
+
+
+def test_where_only_the_latest_counts_nobody_waits_for_another(subscribe, pack, run_due):
+    @subscribe(ParcelPacked, latest_only=True)
+    def show(event):
+        raise Permanent("no screen")
+
+    for note in ("old", "new"):
+        pack(note=note)
+        run_due()
+    newest = Delivery.objects.filter(handler="tests.show").order_by("pk")[1]
+    decisions.discard(delivery=newest, by="ada", reason="seen")
+    newest.refresh_from_db()
+    decisions.undo(delivery=newest, by="ada")
+
+    newest.refresh_from_db()
+    assert newest.state == "dead"
+
+
+def test_what_waited_for_its_time_waits_again_when_its_discard_is_taken_back(seen, pack):
+    pack(note="one")
+    row = Delivery.objects.get()
+    decisions.discard(delivery=row, by="ada", reason="sent by hand")
+    row.refresh_from_db()
+    decisions.undo(delivery=row, by="ada")
+    row.refresh_from_db()
+
+    assert (row.state, row.finished_at) == ("ready", None)
+
+
+def test_who_decides_stops_the_line_before_the_row(seen, pack):
+    """Whoever hands a baton on does so in this order: in the other, two would wait for each other."""
+    pack(note="one"), pack(note="two")
+    with CaptureQueriesContext(connection) as asked:
+        decisions.discard(delivery=Delivery.objects.order_by("pk")[1], by="ada", reason="sent by hand")
+    words = [word for one in asked for word in ("pg_advisory_xact_lock", "UPDATE") if word in one["sql"]]
+
+    assert words[0] == ("UPDATE" if connection.vendor == "sqlite" else "pg_advisory_xact_lock")
 
 
 def test_with_failures_and_many_at_once_nothing_overtakes_and_nothing_overlaps(subscribe, worker):

@@ -3,6 +3,7 @@
 import pytest
 
 from notifications.models import Delivery, Event
+from notifications.pipeline import brakes
 from notifications.pipeline.effects import once
 from notifications.pipeline.retries import Permanent
 from notifications.testing import FailedOnPurpose
@@ -47,7 +48,7 @@ def test_tries_fail_as_often_as_they_were_told_to(seen, pack, deliver_due, pass_
     pack(parcel_id=1)
     assert deliver_due(fail={"tests.weigh": 2}) == 1
     pass_time(minutes=1)
-    assert deliver_due(fail={"tests.weigh": 1}) == 1
+    assert deliver_due() == 1
     assert (seen, Delivery.objects.get().last_error.startswith(FailedOnPurpose.__name__)) == ([], True)
     pass_time(minutes=1)
     deliver_due()
@@ -97,3 +98,30 @@ def test_one_handler_runs_alone_on_one_event(subscribe, seen, deliver_due, run_h
     assert seen == []
     assert (well.state, well.event.subject) == ("done", "parcel:5")
     assert (badly.state, badly.last_error) == ("dead", "it ticks")
+
+
+def test_a_handler_that_is_not_there_cannot_be_told_to_fail(deliver_due):
+    with pytest.raises(AssertionError, match="there is no handler"):
+        deliver_due(fail={"tests.nobody": 1})
+
+
+def test_a_worker_that_dies_while_its_handler_rests_holds_nobody_up(seen, pack, deliver_due, pass_time):
+    for n in range(8):
+        pack(parcel_id=n)
+    deliver_due(fail={"tests.weigh": 5})
+    pass_time(minutes=1)
+    deliver_due(die=1.0)
+    pass_time(minutes=1)
+    deliver_due(die=1.0)
+
+    assert sorted(set(seen)) == list(range(8))
+
+
+def test_one_handler_alone_says_that_it_is_held_back(subscribe, run_handler):
+    @subscribe(ParcelPacked)
+    def listen(event):
+        pass
+
+    brakes.pause("tests.listen", by="ada")
+    with pytest.raises(AssertionError, match="is held back"):
+        run_handler(listen, ParcelPacked(parcel_id=5))
