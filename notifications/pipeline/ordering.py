@@ -37,11 +37,10 @@ def hand_on(delivery: Delivery) -> None:
     """The end of `delivery` is being written: the next of its line is READY with the same commit."""
     if delivery.order_key is None:
         return
-    _stand_still(delivery.handler, delivery.order_key)
-    line = Delivery.objects.in_line(delivery.handler, delivery.order_key)
-    if line.filter(state__in=HOLDING).exists():
+    stand_still(delivery)
+    if has_holder(delivery):
         return
-    following = line.order_by("pk").values("pk")[:1]
+    following = Delivery.objects.in_line(delivery.handler, delivery.order_key).order_by("pk").values("pk")[:1]
     Delivery.objects.filter(pk__in=following).update(state=State.READY, available_at=timezone.now())
 
 
