@@ -1,4 +1,4 @@
-"""Failures: what did not go well, why, and the two buttons that decide it."""
+"""Failures: what did not go well, why, and the buttons that decide it."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -78,7 +78,7 @@ class FailureAdmin(DeliveryPages):
         return Failure.objects.failing()
 
     def get_urls(self) -> list[URLPattern]:
-        decisions = [
+        pressed = [
             path("<int:pk>/retry/", self._decision(self.retry_view), name="notifications_failure_retry"),
             path("<int:pk>/correct/", self._decision(self.correct_view), name="notifications_failure_correct"),
             path("<int:pk>/discard/", self._decision(self.discard_view), name="notifications_failure_discard"),
@@ -87,7 +87,7 @@ class FailureAdmin(DeliveryPages):
             path("handlers/", self._decision(self.brake_view), name="notifications_failure_brake"),
             path("groups/<int:pk>/stop/", self._decision(self.stop_view), name="notifications_failure_stop"),
         ]
-        return decisions + super().get_urls()
+        return pressed + super().get_urls()
 
     def _decision(self, view: Callable[..., HttpResponse]) -> Callable[..., HttpResponseBase]:
         return self.admin_site.admin_view(require_POST(view))
@@ -102,7 +102,7 @@ class FailureAdmin(DeliveryPages):
             "may_undo": decides and decisions.may_undo(row),
             "pauses": PAUSES,
             "typed": json.dumps(decisions.readable(row), indent=2, ensure_ascii=False),
-            "kept": list(row.effects.exclude(state=Effect.State.PLANNED).order_by("pk")),
+            "kept": row.effects.exclude(state=Effect.State.PLANNED).order_by("pk"),
         }
 
     # -- The buttons of one failure ----------------------------------------------------------
@@ -141,7 +141,7 @@ class FailureAdmin(DeliveryPages):
     def undo_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         found = self._to_decide(request, pk)
         if self._decide(request, found, lambda row: decisions.undo(delivery=row, by=by(request))):
-            self.message_user(request, f"{found.handler} is back among the failures.", messages.SUCCESS)
+            self.message_user(request, f"{found.handler} is no longer discarded.", messages.SUCCESS)
         return redirect("admin:notifications_failure_change", pk)
 
     def _to_decide(self, request: HttpRequest, pk: int) -> Failure:

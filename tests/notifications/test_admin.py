@@ -1,4 +1,4 @@
-"""What staff see of what happens after the commit, and the two decisions that are theirs."""
+"""What staff see of what happens after the commit, and the decisions that are theirs."""
 
 import html
 import re
@@ -191,7 +191,7 @@ def test_the_page_of_a_failure_tells_why_how_often_and_what_else_happened(staff,
         )
     staff.get(page_of(row))
     context.forget_health()
-    # session, user, health (2); the row; tries; trail: events, deliveries; the name of user:1
+    # session, user, health (2); the row; tries; trail: events, deliveries; the name of user:1; calls outside
     with django_assert_num_queries(10):
         page = staff.get(page_of(row)).content.decode()
     assert page.index("refused, time 2") < page.index("refused, time 1")
@@ -244,7 +244,7 @@ def test_a_discard_is_taken_back_and_is_a_failure_again(staff, sam):
     row = delivery()
     discarded = staff.post(f"{FAILURES}{row.pk}/discard/", {"reason": "sent by hand"}, follow=True).content.decode()
     assert "Take the discard back" in discarded
-    for words in ("accounts.send_welcome is back among the failures.", "Nothing was changed. "):
+    for words in ("accounts.send_welcome is no longer discarded.", "Nothing was changed. "):
         answer = staff.post(f"{FAILURES}{row.pk}/undo/", follow=True)
         assert said(answer)[0].startswith(words)
     row.refresh_from_db()
