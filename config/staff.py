@@ -83,6 +83,7 @@ UNFOLD = {
                     _entry("Deliveries", "local_shipping", "notifications.delivery"),
                     _entry("Events", "bolt", "notifications.event"),
                     _entry("Letters", "mail", "notifications.letter"),
+                    _entry("Webhooks", "webhook", "notifications.endpoint"),
                     _entry("Workers", "memory", "notifications.worker"),
                 ],
             },

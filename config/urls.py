@@ -9,6 +9,7 @@ from notifications.views import probes
 
 urlpatterns = [
     path("", include("orders.urls")),
+    path("accounts/webhooks/", include("notifications.views.webhooks_urls")),
     path("accounts/", include("allauth.urls")),
     path("mailbox/", include("notifications.views.mailbox_urls")),
     path("admin/", admin.site.urls),

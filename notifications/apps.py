@@ -7,5 +7,8 @@ class NotificationsConfig(AppConfig):
     verbose_name = "After the commit"
 
     def ready(self) -> None:
+        from notifications.webhooks import fanout  # it needs models
+
         # Every process must know every handler: what is published here may run anywhere.
-        autodiscover_modules("handlers")
+        autodiscover_modules("handlers", "subjects")
+        fanout.listen_to_everything_public()

@@ -12,8 +12,11 @@ from notifications.pipeline import bulk, deadletters, ordering, retention
 from notifications.pipeline.bulk import BulkDecided
 from notifications.pipeline.clock import ClockDay, ClockHour
 from notifications.pipeline.deadletters import DeliveryBuried
-from notifications.pipeline.events import subscribe
+from notifications.pipeline.events import seconds, subscribe
 from notifications.pipeline.models import Delivery
+from notifications.webhooks import calls
+from notifications.webhooks.events import EndpointDisabled, WebhookQueued
+from notifications.webhooks.models import Endpoint
 
 
 @subscribe(EmailQueued, queue="mail", atomic=False)
@@ -29,6 +32,7 @@ def mend_lines(event: ClockHour) -> None:  # noqa: ARG001
 @subscribe(ClockDay, atomic=False)
 def forget_old(event: ClockDay) -> None:  # noqa: ARG001
     retention.prune()
+    calls.prune()
 
 
 @subscribe(DeliveryBuried)
@@ -65,3 +69,24 @@ def email_digest(event: ClockHour) -> None:
 @subscribe(BulkDecided, atomic=False)
 def carry_out_bulk_decision(event: BulkDecided) -> None:
     bulk.carry_on(event.bulk_id)
+
+
+@subscribe(WebhookQueued, queue="webhooks", atomic=False, limit=seconds(60))
+def call_webhook(event: WebhookQueued) -> None:
+    calls.carry_out(call_id=event.call_id)
+
+
+@subscribe(EndpointDisabled)
+def email_endpoint_disabled(event: EndpointDisabled) -> None:
+    """To its owner, once for each time."""
+    endpoint = Endpoint.objects.select_related("owner").filter(pk=event.endpoint_id).first()
+    if endpoint is None or endpoint.disabled_at is None:
+        return
+    page = reverse("webhook_endpoint", args=[endpoint.uid])
+    queue_letter(
+        once=f"endpoint-disabled:{endpoint.pk}:{endpoint.disabled_at.isoformat()}",
+        template="notifications/endpoint_disabled",
+        to=endpoint.owner.email,
+        context={"endpoint": endpoint, "page": f"{settings.SITE_URL.rstrip('/')}{page}"},
+        about=endpoint,
+    )

@@ -3,5 +3,19 @@
 from notifications.mail.models import Letter
 from notifications.pipeline.failures import Failure
 from notifications.pipeline.models import Attempt, Brake, BulkDecision, Delivery, Effect, Event, Queue, Worker
+from notifications.webhooks.models import Call, Endpoint
 
-__all__ = ["Attempt", "Brake", "BulkDecision", "Delivery", "Effect", "Event", "Failure", "Letter", "Queue", "Worker"]
+__all__ = [
+    "Attempt",
+    "Brake",
+    "BulkDecision",
+    "Call",
+    "Delivery",
+    "Effect",
+    "Endpoint",
+    "Event",
+    "Failure",
+    "Letter",
+    "Queue",
+    "Worker",
+]

@@ -3,7 +3,7 @@
 from notifications.pipeline.events import DomainEvent
 
 
-class OrderPlaced(DomainEvent, name="order.placed"):
+class OrderPlaced(DomainEvent, name="order.placed", public=True):
     """Fires when an order, its stock holds and its payment attempt exist, before the gateway is asked."""
 
     order_id: int
@@ -12,7 +12,7 @@ class OrderPlaced(DomainEvent, name="order.placed"):
     currency: str
 
 
-class PaymentReceived(DomainEvent, name="payment.received"):
+class PaymentReceived(DomainEvent, name="payment.received", public=True):
     """Fires when an order became paid: the gateway has the money and the holds have become sales."""
 
     order_id: int
@@ -21,7 +21,7 @@ class PaymentReceived(DomainEvent, name="payment.received"):
     currency: str
 
 
-class PaymentAuthorized(DomainEvent, name="payment.authorized"):
+class PaymentAuthorized(DomainEvent, name="payment.authorized", public=True):
     """Fires when the bank holds the money of an order that is charged when its goods leave."""
 
     order_id: int
@@ -49,7 +49,7 @@ class PaymentCameLate(DomainEvent, name="payment.came_late"):
     currency: str
 
 
-class PaymentFailed(DomainEvent, name="payment.failed"):
+class PaymentFailed(DomainEvent, name="payment.failed", public=True):
     """Fires when an order ended unpaid and its stock is free again. `code` is the bank's reason, or `expired`."""
 
     order_id: int
@@ -64,7 +64,7 @@ class PaymentUnanswered(DomainEvent, name="payment.unanswered"):
     attempt_id: str
 
 
-class InventoryUpdated(DomainEvent, name="inventory.updated"):
+class InventoryUpdated(DomainEvent, name="inventory.updated", public=True):
     """Fires when units have left or entered the shelf. `changes` holds signed quantities, in the order of `skus`."""
 
     order_id: int | None
@@ -72,7 +72,7 @@ class InventoryUpdated(DomainEvent, name="inventory.updated"):
     changes: tuple[int, ...]
 
 
-class InventoryLow(DomainEvent, name="inventory.low"):
+class InventoryLow(DomainEvent, name="inventory.low", public=True):
     """Fires when a product's units on hand fall to its limit; again only after they have been above it.
     `at`: ISO 8601, UTC."""
 
@@ -91,7 +91,7 @@ class RefundRequested(DomainEvent, name="refund.requested"):
     currency: str
 
 
-class PaymentRefunded(DomainEvent, name="payment.refunded"):
+class PaymentRefunded(DomainEvent, name="payment.refunded", public=True):
     """Fires when the gateway has given money back."""
 
     order_id: int
@@ -115,21 +115,21 @@ class GatewayRefundSeen(DomainEvent, name="gateway.refund_seen"):
     attempt_id: str
 
 
-class OrderCancelled(DomainEvent, name="order.cancelled"):
+class OrderCancelled(DomainEvent, name="order.cancelled", public=True):
     """Fires when an order is called off: its goods are for sale again, money taken for it is on its way back."""
 
     order_id: int
     reason: str
 
 
-class OrderShipped(DomainEvent, name="order.shipped"):
+class OrderShipped(DomainEvent, name="order.shipped", public=True):
     """Fires when a parcel of an order left the house."""
 
     order_id: int
     shipment_id: int
 
 
-class OrderEdited(DomainEvent, name="order.edited"):
+class OrderEdited(DomainEvent, name="order.edited", public=True):
     """Fires when staff's change of an order's lines holds. `difference` is what the buyer paid more, or gets back."""
 
     order_id: int
@@ -144,7 +144,7 @@ class DifferenceFound(DomainEvent, name="settlement.differed"):
     kind: str
 
 
-class ShippingNotified(DomainEvent, name="shipping.notified"):
+class ShippingNotified(DomainEvent, name="shipping.notified", public=True):
     """Fires when the shipping department's mail server has accepted the notice of a paid order."""
 
     order_id: int

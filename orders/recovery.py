@@ -6,12 +6,12 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from notifications.deadlines import within
 from notifications.pipeline import doorbell
 from notifications.pipeline.events import subject_of
 from notifications.pipeline.models import Delivery
 from orders.gateways import stripe
 from orders.gateways.base import Outcome, Status
-from orders.gateways.transport import within
 from orders.models import Order, PaymentAttempt
 from orders.payments import charge_of, settle
 

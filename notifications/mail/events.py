@@ -8,7 +8,7 @@ class EmailQueued(DomainEvent, name="email.queued"):
     template: str
 
 
-class EmailSent(DomainEvent, name="email.sent"):
+class EmailSent(DomainEvent, name="email.sent", public=True):
     """Fires when a mail server has accepted a letter. `about` is what the letter is about, as "order:17"."""
 
     letter_id: int

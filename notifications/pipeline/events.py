@@ -40,14 +40,16 @@ class DomainEvent:
 
     name: ClassVar[str]
     version: ClassVar[int]
+    public: ClassVar[bool]
     _shape: ClassVar[dict[str, tuple[type, ...]]]
     _elements: ClassVar[dict[str, type]]
     _required: ClassVar[tuple[str, ...]]
 
-    def __init_subclass__(cls, *, name: str, version: int = 1) -> None:
+    def __init_subclass__(cls, *, name: str, version: int = 1, public: bool = False) -> None:
+        """public: webhook endpoints may listen to it; its name and meaning then stay as they are."""
         if name in declared:
             raise TypeError(f"the event {name} is declared twice: {declared[name]} and {cls}")
-        cls.name, cls.version = name, version
+        cls.name, cls.version, cls.public = name, version, public
         dataclasses.dataclass(frozen=True, kw_only=True)(cls)
         hints = get_type_hints(cls)
         cls._shape = {field.name: _allowed(cls, field.name, hints[field.name]) for field in _fields(cls)}
@@ -118,7 +120,7 @@ class Subscription:
     """A handler and how it wants to be run."""
 
     handler: str
-    event: type[DomainEvent]
+    events: tuple[type[DomainEvent], ...]
     function: Callable[[Any], None]
     queue: str
     after: timedelta
@@ -163,8 +165,7 @@ def seconds(count: float) -> timedelta:
 
 
 def subscribe(
-    event: type[E_contra],
-    *,
+    *events: type[E_contra],
     queue: str = "default",
     after: timedelta = timedelta(0),
     atomic: bool = True,
@@ -175,7 +176,7 @@ def subscribe(
     was: Sequence[str] = (),
     when: Callable[[E_contra], bool] | None = None,
 ) -> Callable[[Handler[E_contra]], Handler[E_contra]]:
-    """Run the decorated function once for each committed `event`, after the commit.
+    """Run the decorated function once for each committed event of these kinds, after the commit.
 
     queue: which kind of worker runs it. after: not before this long after the publication.
     atomic: body and completion share one transaction, so its database effects happen exactly once;
@@ -193,7 +194,7 @@ def subscribe(
             raise TypeError(f"two handlers are named {handler}")
         subscription = Subscription(
             handler=handler,
-            event=event,
+            events=events,
             function=function,
             queue=queue,
             after=after,
@@ -206,7 +207,8 @@ def subscribe(
         )
         subscriptions[handler] = subscription
         aliases.update(dict.fromkeys(was, handler))
-        published.connect(subscription.delivery, sender=event, weak=False, dispatch_uid=handler)
+        for event in events:
+            published.connect(subscription.delivery, sender=event, weak=False, dispatch_uid=handler)
         return function
 
     return register

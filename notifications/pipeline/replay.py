@@ -6,7 +6,7 @@ from typing import Final
 from django.db import transaction
 
 from notifications.pipeline import doorbell, ordering
-from notifications.pipeline.events import BadPayload, Subscription, aliases
+from notifications.pipeline.events import BadPayload, Subscription, aliases, declared
 from notifications.pipeline.models import Delivery, Event, EventQuerySet
 
 AT_ONCE: Final = 500  # events in one transaction
@@ -19,7 +19,7 @@ def missed(subscription: Subscription, *, since: datetime) -> EventQuerySet:
     """
     names = [subscription.handler, *(old for old, name in aliases.items() if name == subscription.handler)]
     had = Delivery.objects.filter(handler__in=names).values("event")
-    happened = Event.objects.filter(name=subscription.event.name, occurred_at__gte=since)
+    happened = Event.objects.filter(name__in=[kind.name for kind in subscription.events], occurred_at__gte=since)
     return happened.exclude(pk__in=had).order_by("pk")
 
 
@@ -42,8 +42,9 @@ def replay(subscription: Subscription, *, since: datetime) -> int:
 
 
 def _delivery(subscription: Subscription, record: Event) -> Delivery | None:
+    kind = declared[record.name]
     try:
-        event = subscription.event.from_payload(record.payload, record.version)
+        event = kind.from_payload(record.payload, record.version)
     except (BadPayload, TypeError):
         return subscription.row(record)  # it will say so itself, on the failures page
-    return subscription.delivery(subscription.event, event=event, record=record)
+    return subscription.delivery(kind, event=event, record=record)

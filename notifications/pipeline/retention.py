@@ -24,10 +24,10 @@ def prune() -> Counter[str]:
     ticks = Event.objects.filter(name__startswith="clock.", occurred_at__lt=now - CLOCK_KEPT).order_by("pk")
     gone = Worker.objects.filter(stopped_at__lt=now - KEPT).order_by("pk")
     return Counter(
-        deliveries=_forget(ended.filter(finished_at__lt=now - KEPT))
-        + _forget(ended.filter(finished_at__lt=now - CLOCK_KEPT, event__name__startswith="clock.")),
-        events=_forget(ticks.filter(~Exists(Delivery.objects.filter(event=OuterRef("pk"))))),
-        workers=_forget(
+        deliveries=forget(ended.filter(finished_at__lt=now - KEPT))
+        + forget(ended.filter(finished_at__lt=now - CLOCK_KEPT, event__name__startswith="clock.")),
+        events=forget(ticks.filter(~Exists(Delivery.objects.filter(event=OuterRef("pk"))))),
+        workers=forget(
             gone.filter(
                 ~Exists(Delivery.objects.filter(worker=OuterRef("pk"))),
                 ~Exists(Attempt.objects.filter(worker=OuterRef("pk"))),
@@ -36,7 +36,8 @@ def prune() -> Counter[str]:
     )
 
 
-def _forget(rows: QuerySet[Any]) -> int:
+def forget(rows: QuerySet[Any]) -> int:
+    """Delete `rows`, a batch in a transaction. Returns how many."""
     forgotten = 0
     while batch := list(rows.values_list("pk", flat=True)[:BATCH]):
         with transaction.atomic():

@@ -77,7 +77,8 @@ def every_handler_once(_: Ledger) -> Iterator[str]:
     expected = defaultdict(set)
     for handler, subscription in subscriptions.items():
         if subscription.when is None:
-            expected[subscription.event.name].add(handler)
+            for kind in subscription.events:
+                expected[kind.name].add(handler)
     # What is older may have been forgotten.
     kept = Q(occurred_at__gt=timezone.now() - KEPT) & ~Q(name__startswith="clock.")
     young = Q(occurred_at__gt=timezone.now() - CLOCK_KEPT)

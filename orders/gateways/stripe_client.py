@@ -12,8 +12,9 @@ import structlog
 from django.conf import settings
 from django.db import connection
 
+from notifications.deadlines import within
 from orders.gateways.base import GatewaySilent
-from orders.gateways.transport import TimedClient, within
+from orders.gateways.transport import TimedClient
 
 log = structlog.get_logger(__name__)
 

@@ -1,47 +1,20 @@
-"""The HTTP client under the gateway's SDK: kept-alive connections, and one clock for a whole conversation.
+"""The HTTP client under the gateway's SDK: kept-alive connections, and one clock for a whole conversation."""
 
-An ordinary read time-out starts anew with each byte, so an answer that drips in can hold a web thread for minutes.
-Here every wait (connect, send, each read) gets only the time that is left.
-"""
-
-import contextlib
 import http.client
-import io
 import json
 import select
-import socket
 import ssl
 import threading
-import time
-from collections.abc import Iterator, Mapping
-from contextvars import ContextVar
+from collections.abc import Mapping
 from typing import Any, Final, cast
 from urllib.parse import SplitResult, urlsplit
 
 import stripe
 
+from notifications.deadlines import TimedResponse, remaining
+
 CONNECT_SECONDS: Final = 1.0
 MAX_ANSWER: Final = 4 * 1024 * 1024  # a full page of a list is about 1 MB
-
-_deadline: ContextVar[float] = ContextVar("deadline")
-
-
-@contextlib.contextmanager
-def within(*, seconds: float) -> Iterator[None]:
-    """All gateway calls inside take at most this long together; the nearer of two deadlines holds."""
-    token = _deadline.set(min(time.monotonic() + seconds, _deadline.get(float("inf"))))
-    try:
-        yield
-    finally:
-        _deadline.reset(token)
-
-
-def remaining() -> float:
-    """Seconds left. Raises TimeoutError when there are none, LookupError outside `within`."""
-    left = _deadline.get() - time.monotonic()
-    if left <= 0:
-        raise TimeoutError("no time left for the gateway")
-    return left
 
 
 class TimedClient(stripe.HTTPClient):
@@ -105,31 +78,6 @@ class TimedClient(stripe.HTTPClient):
             self._own.kept = None
 
 
-class _TimedReads(io.RawIOBase):
-    """A connection's incoming bytes; each read waits only for what is left of the conversation."""
-
-    def __init__(self, source: io.RawIOBase, connection: socket.socket) -> None:
-        self._source = source
-        self._connection = connection
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        self._connection.settimeout(remaining())
-        return self._source.readinto(buffer)
-
-    def close(self) -> None:
-        self._source.close()
-        super().close()
-
-
-class _TimedResponse(http.client.HTTPResponse):
-    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
-        super().__init__(sock, *args, **options)
-        self.fp = io.BufferedReader(_TimedReads(self.fp.detach(), sock))
-
-
 def _dialled(target: SplitResult, trust: ssl.SSLContext) -> http.client.HTTPConnection:
     patience = min(CONNECT_SECONDS, remaining())
     host = target.hostname or ""
@@ -138,7 +86,7 @@ def _dialled(target: SplitResult, trust: ssl.SSLContext) -> http.client.HTTPConn
         if target.scheme == "https"
         else http.client.HTTPConnection(host, target.port, timeout=patience)
     )
-    connection.response_class = _TimedResponse
+    connection.response_class = TimedResponse
     connection.connect()
     return connection
 

@@ -18,7 +18,8 @@ from tests.api.programs import Program, a_product, customer, sent, staff
 
 PROBLEM = "application/problem+json"
 MEMBERS = {"type", "title", "status", "detail", "instance", "request_id", "code", "errors"}
-SOME = {"number": "WB-00000000", "sku": "MUG-RED", "id": "1f0c1de2-9c1f-4b5e-8f3a-5d1c0a7b9e42"}
+UNKNOWN = "1f0c1de2-9c1f-4b5e-8f3a-5d1c0a7b9e42"
+SOME = {"number": "WB-00000000", "sku": "MUG-RED", "id": UNKNOWN, "call": UNKNOWN}
 OPENAPI = Path(__file__).resolve().parents[2] / "docs" / "openapi.yaml"
 
 # address: what a key must carry to GET it, and to POST to it. An address that is not here fails the test.
@@ -42,7 +43,14 @@ MAY = {
     "events/": ("staff events:read", None),
     "events/{id}/": ("staff events:read", None),
     "accounts/": (None, "customers:write"),
+    "webhooks/": ("webhooks:write", "webhooks:write"),
+    "webhooks/{id}/": ("webhooks:write", None),
+    "webhooks/{id}/secret/": (None, "webhooks:write"),
+    "webhooks/{id}/test/": (None, "webhooks:write"),
+    "webhooks/{id}/deliveries/": ("webhooks:write", None),
+    "webhooks/{id}/deliveries/{call}/resend/": (None, "webhooks:write"),
 }
+OTHERS = {"webhooks/{id}/": {"PATCH": "webhooks:write", "DELETE": "webhooks:write"}}
 
 
 def addresses():
@@ -84,12 +92,14 @@ def test_an_address_knows_its_own_methods_only(db, address):
 
     known = {method for method in METHODS if status(program, method, address) != 405}
 
-    assert known == ({"GET", "HEAD"} if reading else set()) | ({"POST"} if writing else set())
+    usual = ({"GET", "HEAD"} if reading else set()) | ({"POST"} if writing else set())
+    assert known == usual | OTHERS.get(address, {}).keys()
 
 
 @pytest.mark.parametrize(
     ("method", "address", "needed"),
-    [(method, address, may[n]) for address, may in MAY.items() for n, method in enumerate(["GET", "POST"]) if may[n]],
+    [(method, address, may[n]) for address, may in MAY.items() for n, method in enumerate(["GET", "POST"]) if may[n]]
+    + [(method, address, scope) for address, may in OTHERS.items() for method, scope in may.items()],
 )
 def test_an_address_answers_only_to_keys_that_may(db, method, address, needed):
     owner, boss, scope = customer(), staff(), needed.split()[-1]

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
+from notifications.deadlines import within
 from orders.gateways import stripe as gateway
 from orders.gateways.base import Status
-from orders.gateways.transport import within
 from tests.bank.conftest import Bank, a_charge
 
 

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from notifications.deadlines import within
 from orders.gateways import stripe as gateway
 from orders.gateways.bank.faults import Mode
 from orders.gateways.base import GatewaySilent, RefundStatus, Status
-from orders.gateways.transport import within
 from tests.bank.conftest import Bank, a_charge, a_refund
 
 NOTHING_DONE = [Mode.DROP_BEFORE, Mode.HANG_BEFORE, Mode.ERROR_BEFORE, Mode.CONFLICT, Mode.BUSY]

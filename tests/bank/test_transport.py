@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from notifications.deadlines import within
 from orders.gateways import stripe as gateway
 from orders.gateways.base import GatewaySilent, RefundStatus, Status
-from orders.gateways.transport import within
 from tests.bank.conftest import Bank, a_charge, a_refund
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 import stripe
 
+from notifications.deadlines import within
 from orders.gateways import stripe as gateway
 from orders.gateways.bank import webhooks
-from orders.gateways.transport import within
 from tests.bank.conftest import Bank, a_charge
 from tests.bank.receiver import SECRET, Receiver
 

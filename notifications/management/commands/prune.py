@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from notifications.pipeline import retention
+from notifications.webhooks import calls
 
 
 class Command(BaseCommand):
@@ -15,6 +16,6 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="for programs")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        gone = retention.prune()
+        gone = retention.prune() | {"webhook calls": calls.prune()}
         words = ", ".join(f"{count} {kind}" for kind, count in gone.items())
         self.stdout.write(json.dumps(gone) if options["json"] else f"Forgotten: {words}.")

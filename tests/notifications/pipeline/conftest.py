@@ -23,7 +23,8 @@ def subscribe():
     yield events.subscribe
     for handler in set(events.subscriptions) - before:
         subscription = events.subscriptions.pop(handler)
-        published.disconnect(sender=subscription.event, dispatch_uid=handler)
+        for event in subscription.events:
+            published.disconnect(sender=event, dispatch_uid=handler)
 
 
 @pytest.fixture
