@@ -49,29 +49,38 @@ def sweep(stage: Stage, flow: Flow) -> Swept:
 
 
 def sweep_pairs(stage: Stage, flow: Flow) -> Swept:
-    """Each boundary, and after it each boundary of whoever carries on: the client's second try, or the relay."""
+    """Each death, and after it each death of whoever carries on: the client's second try, or the relay.
+
+    Here a process dies before each boundary and after the last. Between two boundaries it touches nothing outside
+    itself, so dying behind the one leaves the same world as dying before the next; `sweep` does both all the same.
+    """
     stage.clear()
     swept = Swept(flow.name, flow.least, boundaries=_count(stage, flow))
-    for n, _, _ in swept.boundaries:
-        for side in SIDES:
-            stage.clear()
-            _second_deaths(stage, flow, Kill(n, side), swept)
+    last = len(swept.boundaries)
+    for first in (*(Kill(n, "before") for n in range(1, last + 1)), Kill(last, "after")):
+        stage.clear()
+        _second_deaths(stage, flow, first, swept)
     return swept
 
 
 def _second_deaths(stage, flow, first, swept):
-    stories, second = [], Kill(1, "before")
-    while True:
-        tag = f"{flow.name}-{first.side}-{first.n}-{second.side}-{second.n}"
-        stories += [Story(facts) for facts in stage.ask(_prepared, flow.name, [tag])]
-        _act(stage, flow, stories[-1], kill=first)
-        ending = _again(stage, flow, stories[-1], kill=second)
-        swept.kills += 1 + ending.killed
-        if not ending.killed:
-            break  # the second try has come to its end
-        second = Kill(second.n, "after") if second.side == "before" else Kill(second.n + 1, "before")
+    stories, n = [], 1
+    while _dies_twice(stage, flow, first, Kill(n, "before"), stories, swept):
+        n += 1
+    _dies_twice(stage, flow, first, Kill(n - 1, "after"), stories, swept)  # there were n - 1 boundaries
     swept.hits += len(stage.hits())
     swept.wrong += _carry_on(stage, flow, stories)
+
+
+def _dies_twice(stage, flow, first, second, stories, swept):
+    """Whether the second try was killed too; if not, it has come to its end."""
+    tag = f"{flow.name}-{first.side}-{first.n}-{second.side}-{second.n}"
+    [facts] = stage.ask(_prepared, flow.name, [tag])
+    stories.append(Story(facts))
+    _act(stage, flow, stories[-1], kill=first)
+    killed = _again(stage, flow, stories[-1], kill=second).killed
+    swept.kills += 1 + killed
+    return killed
 
 
 def _prepared(name, tags):
