@@ -1,7 +1,6 @@
 """What the tests of every part share: a database of their own, the real bank, and the pipeline by hand."""
 
 import json
-import os
 import subprocess
 import sys
 import urllib.request
@@ -15,9 +14,6 @@ from django.core.management.commands import flush
 from django.db import connection, connections, transaction
 
 from orders.gateways.bank.faults import PATHS
-from tests.beside import Beside
-from tests.crash.runs import play_worlds
-from tests.test_on_postgresql import run_on_postgresql
 
 pytest_plugins = ["notifications.testing"]
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -26,21 +22,12 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 site.WHITENOISE_AUTOREFRESH = True
 
 
-def pytest_collection_finish(session):
-    """The long runs go on beside the tests, when a test asks for them."""
-    session.config.beside = Beside()
-    if session.config.option.collectonly:
-        return
-    wanted = {item.name for item in session.items}
-    if "test_all_that_touches_data_passes_on_postgresql_too" in wanted and "DATABASE_URL" not in os.environ:
-        session.config.beside.begin("PostgreSQL", run_on_postgresql)
-    if "test_no_world_ends_with_a_wrong_book" in wanted:
-        session.config.beside.begin("worlds", play_worlds)
+LONGEST = ("test_on_postgresql.py", "test_worlds.py", "test_boundary_sweep.py")
 
 
-def pytest_sessionfinish(session):
-    if hasattr(session.config, "beside"):
-        session.config.beside.stop()
+def pytest_collection_modifyitems(items):
+    """The longest files first: who runs tests in several processes does not wait for one of them at the end."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
 @dataclass(frozen=True)

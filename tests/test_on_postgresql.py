@@ -1,14 +1,13 @@
 """The tests that touch data, once more on PostgreSQL. The run around this one is on SQLite.
 
-That run goes on beside this one from the start; the test here only asks how it ended. Its server does not wait
-for the disk: nobody kills it, and emptying the tables after each test would take most of the time.
+The server here does not wait for the disk: nobody kills it, and emptying the tables after each test would take most
+of the time.
 """
 
 import os
 import subprocess
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -22,22 +21,13 @@ already_there = pytest.mark.skipif(
 )
 
 
-def run_on_postgresql(on_stop):
-    """A pytest of its own on a throw-away PostgreSQL. Returns its exit code and what it printed."""
-    with server(fsync=False) as started, database(started) as url, TemporaryDirectory(prefix="waybill-test-") as data:
-        argv = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *DATA_TESTS]
-        env = {**os.environ, "DATABASE_URL": url, "WAYBILL_DATA": data}  # a cache of its own
-        process = subprocess.Popen(
-            argv, cwd=CHECKOUT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        on_stop(process.terminate)
-        printed, _ = process.communicate()
-        return process.returncode, printed
-
-
 @already_there
-def test_all_that_touches_data_passes_on_postgresql_too(request):
-    code, printed = request.config.beside.result("PostgreSQL")
+def test_all_that_touches_data_passes_on_postgresql_too(tmp_path):
+    """A pytest of its own on a throw-away PostgreSQL."""
+    with server(fsync=False) as started, database(started) as url:
+        argv = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *DATA_TESTS]
+        env = {**os.environ, "DATABASE_URL": url, "WAYBILL_DATA": str(tmp_path)}  # a cache of its own
+        ran = subprocess.run(argv, cwd=CHECKOUT, env=env, capture_output=True, text=True)
 
-    print(printed[-1500:])
-    assert code == 0, printed[-6000:]
+    print(ran.stdout[-1500:])
+    assert ran.returncode == 0, ran.stdout[-6000:]

@@ -6,7 +6,6 @@ import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,17 +45,16 @@ class Report:
 
 def play_all(runs: list[Run], postgres_server: str) -> list[Report]:
     """All of them at once, each to its end. What they print is printed. Fails when one did not come to its report."""
-    return shown(_played(runs, postgres_server, lambda stop: None))
-
-
-def shown(reports: list[Report]) -> list[Report]:
+    with ExitStack() as stack:
+        begun = [(run, _start(run, stack, postgres_server)) for run in runs]
+        reports = [_report(run, process) for run, process in begun]
     for report in reports:
         print(f"\n{report.run.what} on {report.run.kind}", report.printed, sep="\n")
     return reports
 
 
-def play_worlds(on_stop: Callable[[Callable[[], None]], None]) -> list[Report]:
-    """The random worlds, on both databases at once, beside the tests that ask for them."""
+def play_worlds() -> list[Report]:
+    """The random worlds, on both databases at once."""
     count = 1 if SEED else max(1, WORLDS // 2)  # on each
     first = int(SEED or GATE) if SEED or CI else random.SystemRandom().randrange(10**6)
     seeds = (first, first if SEED else first + count)
@@ -65,15 +63,7 @@ def play_worlds(on_stop: Callable[[Callable[[], None]], None]) -> list[Report]:
             Run("worlds", Path(folder) / kind, kind, ("--seed", str(seed), "--worlds", str(count)))
             for kind, seed in zip(DATABASES, seeds, strict=True)
         ]
-        return _played(runs, postgres, on_stop)
-
-
-def _played(runs, postgres_server, on_stop):
-    with ExitStack() as stack:
-        begun = [(run, _start(run, stack, postgres_server)) for run in runs]
-        for _, process in begun:
-            on_stop(process.kill)
-        return [_report(run, process) for run, process in begun]
+        return play_all(runs, postgres)
 
 
 def _start(run, stack, postgres_server):

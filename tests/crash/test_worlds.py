@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from tests.crash.points import CHECKOUT
-from tests.crash.runs import SEED, WORLDS, shown
+from tests.crash.runs import SEED, WORLDS, play_worlds
 
 pytestmark = pytest.mark.crash
 
@@ -16,8 +16,8 @@ FLOOR = max(1, WORLDS // 100)  # deaths at each crash point of a checkout, at le
 
 
 @pytest.fixture(scope="module")
-def worlds(request):
-    return [report.facts for report in shown(request.config.beside.result("worlds"))]
+def worlds():
+    return [report.facts for report in play_worlds()]
 
 
 def test_no_world_ends_with_a_wrong_book(worlds):

@@ -31,6 +31,12 @@ class Command(BaseCommand):
         with tempfile.TemporaryDirectory(prefix="waybill-test-") as folder:
             # Else a shop that runs on the usual folder would lend the tests its database and broker.
             environment = {**os.environ, "WAYBILL_DATA": folder}
-            argv = [sys.executable, "-m", "pytest", *passed_on]
+            argv = [sys.executable, "-m", "pytest", *(passed_on or _lanes(folder))]
             status = subprocess.call(argv, cwd=BASE_DIR, env=environment)  # noqa: S603
         sys.exit(status)
+
+
+def _lanes(folder: str) -> list[str]:
+    """Options by which all tests run in two processes, each with a data folder of its own."""
+    lanes = [f"--tx=popen//env:WAYBILL_DATA={folder}/{lane}" for lane in ("first", "second")]
+    return ["--dist=loadfile", "--no-loadscope-reorder", *lanes]
