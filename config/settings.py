@@ -181,7 +181,9 @@ DEFAULT_FROM_EMAIL: str = (
 )
 # Webhooks may call machines of the own network, on any port. For tests and development: whoever can add an endpoint
 # can then make this shop speak to what stands beside it.
-WEBHOOKS_TO_PRIVATE: bool = env.bool("WEBHOOKS_TO_PRIVATE", False)
+WEBHOOKS_TO_PRIVATE: bool = env.bool("WEBHOOKS_TO_PRIVATE", default=False)
+# So many webhooks are being called at once: other people's machines must not keep the workers from everything else.
+WEBHOOKS_AT_ONCE: int = env.int("WEBHOOKS_AT_ONCE", default=2)
 SHIPPING_DEPARTMENT_EMAIL: str = env.str("SHIPPING_DEPARTMENT_EMAIL", "shipping@waybill.example")
 OPERATOR_EMAIL: str = env.str("OPERATOR_EMAIL", "operator@waybill.example")
 

@@ -78,9 +78,9 @@ def call_webhook(event: WebhookQueued) -> None:
 
 @subscribe(EndpointDisabled)
 def email_endpoint_disabled(event: EndpointDisabled) -> None:
-    """To its owner, once for each time."""
+    """To its owner, once for each time, unless it was the owner who did it."""
     endpoint = Endpoint.objects.select_related("owner").filter(pk=event.endpoint_id).first()
-    if endpoint is None or endpoint.disabled_at is None:
+    if endpoint is None or endpoint.disabled_at is None or not (event.by_itself or endpoint.disabled_by_shop):
         return
     page = reverse("webhook_endpoint", args=[endpoint.uid])
     queue_letter(

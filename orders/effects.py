@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from notifications.models import Delivery, Event
 from notifications.pipeline.events import subject_of
+from notifications.webhooks import fanout
 from orders.models import Order
 
 # What a buyer calls the letters of an order; others are none of theirs.
@@ -41,7 +42,7 @@ class SideEffect:
 
 
 def side_effects(order: Order) -> list[SideEffect]:
-    """Every delivery the order has caused so far, oldest first."""
+    """Every delivery the order has caused so far, oldest first; not those that tell other people's programs of it."""
     return side_effects_of([order])[order.pk]
 
 
@@ -51,7 +52,8 @@ def side_effects_of(orders: Sequence[Order]) -> dict[int, list[SideEffect]]:
     requests = {order.correlation_id: order.pk for order in orders}
     caused = Q(event__subject__in=subjects) | Q(event__correlation_id__in=requests)
     found: dict[int, list[SideEffect]] = {order.pk: [] for order in orders}
-    for delivery in Delivery.objects.filter(caused).select_related("event").order_by("event_id", "pk"):
+    deliveries = Delivery.objects.filter(caused).exclude(queue=fanout.QUEUE)
+    for delivery in deliveries.select_related("event").order_by("event_id", "pk"):
         event = delivery.event
         order_id = subjects.get(event.subject) or requests[event.correlation_id]
         found[order_id].append(_side_effect(event, delivery))

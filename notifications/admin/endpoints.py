@@ -57,7 +57,7 @@ class EndpointAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         endpoint, button = get_object_or_404(Endpoint, pk=pk), request.POST.get("do", "")
         if button in ("enable", "disable"):
-            endpoints.switch(endpoint, on=button == "enable", by=f"{request.user}")
+            endpoints.switch(endpoint, on=button == "enable", by_shop=True)
         elif button == "resend" and endpoint.disabled_at is None:
             key = request.POST.get("call", "")
             call = get_object_or_404(Call, endpoint=endpoint, pk=int(key) if key.isdecimal() else None)
@@ -70,7 +70,7 @@ class EndpointAdmin(ReadOnlyAdmin):
         told = list(row.calls.select_related("event").order_by("-pk")[:SHOWN])
         for call in told:
             call.mark = badge(call.get_state_display(), _TONES.get(Call.State(call.state), "calm"))  # type: ignore[attr-defined]
-            call.shown_tries = calls.tries_for(call, staff=True)  # type: ignore[attr-defined]
+            call.shown_tries = calls.tries_for(call, request.user)  # type: ignore[attr-defined]
         return {
             "mark": self.state_mark(row),
             "calls": told,

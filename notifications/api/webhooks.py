@@ -49,7 +49,9 @@ class EndpointSerializer(serializers.Serializer[Any]):
     enabled = serializers.SerializerMethodField()
     disabled_at = serializers.DateTimeField(allow_null=True)
     disabled_why = serializers.CharField(allow_blank=True)
-    failing_since = serializers.DateTimeField(allow_null=True, help_text="When its last success was followed by none.")
+    failing_since = serializers.DateTimeField(
+        allow_null=True, help_text="Since when no call has got through; null while they do."
+    )
     created_at = serializers.DateTimeField()
 
     def get_enabled(self, row: Endpoint) -> bool:
@@ -78,12 +80,15 @@ class CallSerializer(serializers.Serializer[Any]):
     attempts = serializers.IntegerField(min_value=0)
     created_at = serializers.DateTimeField()
     delivered_at = serializers.DateTimeField(allow_null=True)
-    body = serializers.CharField()
+    body = serializers.SerializerMethodField(help_text="Empty when you may not know of it any more.")
     tries = serializers.SerializerMethodField()
+
+    def get_body(self, row: Call) -> str:
+        return calls.body_for(row, self.context["viewer"])
 
     @extend_schema_field(WebhookTrySerializer(many=True))
     def get_tries(self, row: Call) -> list[dict[str, Any]]:
-        return calls.tries_for(row, staff=self.context["staff"])
+        return calls.tries_for(row, self.context["viewer"])
 
 
 class _Webhooks(GenericAPIView[Any]):
@@ -97,7 +102,7 @@ class _Webhooks(GenericAPIView[Any]):
         return found
 
     def _calls(self, request: Request, rows: Any, *, many: bool = False) -> Any:
-        return CallSerializer(rows, many=many, context={"staff": request.user.is_staff}).data
+        return CallSerializer(rows, many=many, context={"viewer": request.user}).data
 
 
 class Endpoints(_Webhooks):
@@ -162,7 +167,8 @@ class OneEndpoint(_Webhooks):
             with _said_by_field():
                 endpoints.change(endpoint, **{**now, **wanted})
         if enabled is not None:
-            endpoints.switch(endpoint, on=enabled, by="its owner")
+            with _said_by_field():
+                endpoints.switch(endpoint, on=enabled)
         return Response(EndpointSerializer(endpoint).data)
 
     @extend_schema(
@@ -187,11 +193,14 @@ class Secret(_Webhooks):
         operation_id="rotate_webhook_secret",
         summary="A new secret; the old one signs along for a day",
         request=None,
-        responses={200: SecretSerializer, **_READ},
+        responses={200: SecretSerializer, **_PRESS},
     )
     def post(self, request: Request, id: UUID) -> Response:
         endpoint = self._endpoint(request, id)
-        endpoints.rotate(endpoint)
+        try:
+            endpoints.rotate(endpoint)
+        except endpoints.Invalid as error:
+            return problem(409, str(error), code="just_rotated")
         return Response(SecretSerializer(endpoint).data)
 
 
@@ -220,7 +229,7 @@ class EndpointDeliveries(_Webhooks):
         responses={200: CallSerializer(many=True), **_LIST},
     )
     def get(self, request: Request, id: UUID) -> Response:
-        rows = self._endpoint(request, id).calls.select_related("event")
+        rows = self._endpoint(request, id).calls.select_related("event", "endpoint__owner")
         return self.get_paginated_response(self._calls(request, self.paginate_queryset(rows), many=True))
 
 
@@ -237,9 +246,10 @@ class Resend(_Webhooks):
         endpoint = self._endpoint(request, id)
         if endpoint.disabled_at:
             return problem(409, "This endpoint is disabled.", code="endpoint_disabled")
-        found = get_object_or_404(endpoint.calls.select_related("event"), uid=call)
+        found = get_object_or_404(endpoint.calls.select_related("event", "endpoint__owner"), uid=call)
         if not calls.resend(found):
             return problem(409, "It is on its way already.", code="on_its_way")
+        found.refresh_from_db()
         return Response(self._calls(request, found), status=202)
 
 

@@ -71,9 +71,10 @@ def webhook(request: HttpRequest, uid: UUID) -> HttpResponse:
         else:
             messages.success(request, _("Saved."))
             return redirect("webhook_endpoint", endpoint.uid)
-    told = list(endpoint.calls.select_related("event").order_by("-pk")[: SHOWN + 1])
+    told = list(endpoint.calls.select_related("event", "endpoint__owner").order_by("-pk")[: SHOWN + 1])
     for call in told:
-        call.shown_tries = calls.tries_for(call, staff=_is_staff(request))  # type: ignore[attr-defined]
+        call.shown_tries = calls.tries_for(call, request.user)  # type: ignore[attr-defined]
+        call.shown_body = calls.body_for(call, request.user)  # type: ignore[attr-defined]
     context = {"endpoint": endpoint, "form": form, "calls": told[:SHOWN], "more": len(told) > SHOWN}
     return render(request, "notifications/webhook.html", {**context, "busy": any(map(_is_about_to_end, told))})
 
@@ -84,25 +85,34 @@ def webhook(request: HttpRequest, uid: UUID) -> HttpResponse:
 def press(request: HttpRequest, uid: UUID) -> HttpResponse:
     """The buttons of an endpoint's page."""
     endpoint, button = _own(request, uid), request.POST.get("do", "")
-    if button == "rotate":
-        endpoints.rotate(endpoint)
-        return render(request, "notifications/webhook_secret.html", {"endpoint": endpoint})
+    try:
+        if button == "rotate":
+            endpoints.rotate(endpoint)
+            return render(request, "notifications/webhook_secret.html", {"endpoint": endpoint})
+        if button in ("enable", "disable"):
+            endpoints.switch(endpoint, on=button == "enable")
+    except endpoints.Invalid as error:
+        messages.error(request, str(error))
+        return redirect("webhook_endpoint", endpoint.uid)
     if button == "delete":
         endpoints.remove(endpoint)
         messages.success(request, _("Deleted."))
         return redirect("webhooks")
-    if button in ("enable", "disable"):
-        endpoints.switch(endpoint, on=button == "enable", by="its owner")
-    elif endpoint.disabled_at:
+    if button in ("test", "resend"):
+        _send(request, endpoint, button)
+    return redirect("webhook_endpoint", endpoint.uid)
+
+
+def _send(request: HttpRequest, endpoint: Endpoint, button: str) -> None:
+    if endpoint.disabled_at:
         messages.error(request, _("Enable the endpoint first."))
     elif button == "test":
         endpoints.send_test(endpoint)
         messages.success(request, _("A test event is on its way."))
-    elif button == "resend":
+    else:
         call = get_object_or_404(Call, endpoint=endpoint, uid=_uuid(request.POST.get("call", "")))
-        calls.resend(call)
-        messages.success(request, _("On its way again."))
-    return redirect("webhook_endpoint", endpoint.uid)
+        again = calls.resend(call)
+        messages.success(request, _("On its way again.") if again else _("It is on its way already."))
 
 
 def _own(request: HttpRequest, uid: UUID) -> Endpoint:

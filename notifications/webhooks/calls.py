@@ -1,8 +1,6 @@
 """One call, from its turn to its end: delivered, tried again later, given up, or not wanted any more.
 
-The endpoint is somebody else's, so its failures are kept apart from the pipeline's: they hold up no other endpoint.
-One that fails rests, longer each time, and then one call tries it while the others wait. After three days without a
-success it is disabled.
+Locks are taken in one order: the endpoint, then its calls.
 """
 
 from datetime import timedelta
@@ -10,43 +8,42 @@ from typing import Any, Final
 
 from django.db import transaction
 from django.db.models import F
-from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
-from notifications.pipeline import retention
-from notifications.pipeline.events import publish
+from notifications.pipeline import effects, retention
+from notifications.pipeline.models import Delivery
 from notifications.pipeline.retries import Permanent, Retry, RetryLater
-from notifications.webhooks import sending, signing
+from notifications.webhooks import patience, sending, signing
 from notifications.webhooks.endpoints import disable
-from notifications.webhooks.events import WebhookQueued
+from notifications.webhooks.fanout import may_hear, queue
 from notifications.webhooks.models import Call, Endpoint
 from notifications.webhooks.sending import Answer
 
-# 5 s, 15 s, 45 s … 12 h, half of it chance: three days at the least, five at most.
+# 5 s, 15 s, 45 s … 12 h, half of it chance: three days at the least, five and a half at most.
 PATIENCE: Final = Retry(attempts=21, first=timedelta(seconds=5), longest=timedelta(hours=12))
-RESTS_AT: Final = 3  # failures one after another, after which an endpoint rests
-REST: Final = Retry(first=timedelta(seconds=5), longest=timedelta(minutes=30))
-ONE_TRIES: Final = timedelta(seconds=30)  # how long the others wait for the one that does
-DISABLED_AFTER: Final = timedelta(days=3)  # without a success
-GONE: Final = 410  # "do not call here again", as Standard Webhooks has it
 KEPT_TRIES: Final = 30
 USER_AGENT: Final = "Waybill-Webhooks/1"
 
 State = Call.State
+_ALIVE: Final = (Delivery.State.WAITING, Delivery.State.READY, Delivery.State.RUNNING)
 
 
 def carry_out(*, call_id: int) -> None:
-    """Call the endpoint, unless that has been done or is not wanted any more.
+    """Call the endpoint, unless that has been done, is another delivery's to do, or is not wanted any more.
 
-    Raises RetryLater while it does not work, and Permanent when it never did.
+    For the handler of `webhook.queued`. Raises RetryLater while it does not work, and Permanent when it never did.
     """
-    call = Call.objects.select_related("endpoint", "event").filter(pk=call_id).first()
-    if call is None or call.state in (State.DELIVERED, State.DROPPED):
+    running = effects.current.get()
+    assert running is not None, "calls are made by deliveries"
+    mine = Call.objects.filter(pk=call_id, queued_by=running.event_id, state__in=[State.QUEUED, State.FAILED])
+    call = mine.select_related("endpoint__owner", "event").first()
+    if call is None:
         return
-    if call.endpoint.disabled_at:
+    if call.endpoint.disabled_at or not may_hear(call.endpoint, call.event):
         _drop(call)
         return
-    _await_turn(call.endpoint)
+    patience.await_room()
+    patience.await_turn(call.endpoint)
     answer = _called(call)
     if answer.is_good:
         _note_success(call, answer)
@@ -54,42 +51,32 @@ def carry_out(*, call_id: int) -> None:
         _note_failure(call, answer)
 
 
-def prune() -> int:
-    """Forget calls that ended as long ago as the pipeline's deliveries. Returns how many."""
-    ended = Call.objects.filter(state__in=[State.DELIVERED, State.DROPPED])
-    return retention.forget(ended.filter(created_at__lt=timezone.now() - retention.KEPT).order_by("pk"))
-
-
 def resend(call: Call) -> bool:
     """Call again what was called, or given up: the same body under the same id. False while it is on its way."""
+    patience.try_at_once(call.endpoint)
     with transaction.atomic():
-        ended = Call.objects.filter(pk=call.pk).exclude(state=State.QUEUED)
-        if not ended.update(state=State.QUEUED, attempts=0, delivered_at=None):
+        call = Call.objects.select_related("event").select_for_update(of=("self",)).get(pk=call.pk)
+        driving = Delivery.objects.filter(event=call.queued_by_id, handler=patience.HANDLER, state__in=_ALIVE)
+        if call.state == State.QUEUED and driving.exists():
             return False
-        publish(WebhookQueued(call_id=call.pk), about=call.event.subject)
-    call.state, call.attempts, call.delivered_at = State.QUEUED, 0, None
+        queue(call)
     return True
 
 
-def tries_for(call: Call, *, staff: bool) -> list[dict[str, Any]]:
+def tries_for(call: Call, viewer: Any) -> list[dict[str, Any]]:
     """The tries, the last one first. What came back is for staff only: it may be of a machine that is not theirs."""
-    return [one if staff else {**one, "answer": ""} for one in reversed(call.tries)]
+    return [one if viewer.is_staff else {**one, "answer": ""} for one in reversed(call.tries)]
 
 
-def _await_turn(endpoint: Endpoint) -> None:
-    """An endpoint that fails has its rest; behind it, one call tries and the others wait for its end."""
-    rest, now = endpoint.resting_until, timezone.now()
-    if rest is None:
-        return
-    if rest <= now:
-        with transaction.atomic(durable=True):
-            mine = Endpoint.objects.filter(pk=endpoint.pk, resting_until=rest)
-            if mine.update(resting_until=now + ONE_TRIES):
-                return
-        rest = now + ONE_TRIES
-    raise RetryLater(
-        max(1.0, (rest - now).total_seconds()), f"{_named(endpoint)} does not work and rests until {rest:%H:%M:%S}"
-    )
+def body_for(call: Call, viewer: Any) -> str:
+    """What was sent; nothing for who may not know of it any more."""
+    return call.body if viewer.is_staff or may_hear(call.endpoint, call.event) else ""
+
+
+def prune() -> int:
+    """Forget calls that were queued as long ago as the pipeline forgets deliveries. Returns how many."""
+    old = Call.objects.filter(queued_at__lt=timezone.now() - retention.KEPT)
+    return retention.forget(old.order_by("pk"))
 
 
 def _called(call: Call) -> Answer:
@@ -104,43 +91,32 @@ def _called(call: Call) -> Answer:
 
 def _note_success(call: Call, answer: Answer) -> None:
     with transaction.atomic(durable=True):
-        _write(call, answer, state=State.DELIVERED, delivered_at=timezone.now())
-        working = {"failures": 0, "failing_since": None, "resting_until": None}
-        Endpoint.objects.filter(pk=call.endpoint_id).exclude(failures=0).update(**working)
+        endpoint = _locked(call)
+        if endpoint is not None:
+            patience.note_success(endpoint, answer)
+            _write(call, answer, state=State.DELIVERED, delivered_at=timezone.now())
 
 
 def _note_failure(call: Call, answer: Answer) -> None:
-    endpoint, why = call.endpoint, answer.error or f"It answered {answer.status}."
+    given_up = call.attempts + 1 >= PATIENCE.attempts
     with transaction.atomic(durable=True):
-        given_up = call.attempts + 1 >= PATIENCE.attempts
-        _write(call, answer, state=State.FAILED if given_up else State.QUEUED)
-        Endpoint.objects.filter(pk=endpoint.pk).update(
-            failures=F("failures") + 1, failing_since=Coalesce("failing_since", Now())
-        )
-        endpoint.refresh_from_db()
-        if endpoint.failures >= RESTS_AT:
-            endpoint.resting_until = timezone.now() + REST.delay(endpoint.failures - RESTS_AT + 1)
-            endpoint.save(update_fields=["resting_until"])
-        if reason := _reason_to_disable(endpoint, answer):
-            disable(endpoint, why=reason, tell=True)
-            _drop(call)
+        endpoint = _locked(call)
+        if endpoint is None or endpoint.disabled_at:
             return
+        why_disable = patience.note_failure(endpoint, answer, seen_rest=call.endpoint.resting_until)
+        _write(call, answer, state=State.FAILED if given_up else State.QUEUED)
+        if why_disable:
+            disable(endpoint, why=why_disable, by_itself=True)
+            return
+    words = f"{patience.named(endpoint)} answered {answer.status or 'nothing'}"
     if given_up:
-        raise Permanent(f"{_named(endpoint)} was called {PATIENCE.attempts} times: {why}")
-    raise RetryLater(PATIENCE.delay(call.attempts + 1).total_seconds(), f"{_named(endpoint)}: {why}")
+        raise Permanent(f"{words}, after {PATIENCE.attempts} tries")
+    raise RetryLater(PATIENCE.delay(call.attempts + 1).total_seconds(), words)
 
 
-def _reason_to_disable(endpoint: Endpoint, answer: Answer) -> str:
-    if answer.status == GONE:
-        return "It answered 410: it is gone."
-    if endpoint.failing_since and endpoint.failing_since < timezone.now() - DISABLED_AFTER:
-        return f"No call has reached it since {endpoint.failing_since:%Y-%m-%d %H:%M} UTC."
-    return ""
-
-
-def _named(endpoint: Endpoint) -> str:
-    """Not by its address, which may hold a secret: buyers read on what their order waits."""
-    return f"webhook endpoint {endpoint.pk}"
+def _locked(call: Call) -> Endpoint | None:
+    """The endpoint as it is now; None when it has been deleted meanwhile."""
+    return Endpoint.objects.select_for_update(no_key=True).filter(pk=call.endpoint_id).first()
 
 
 def _write(call: Call, answer: Answer, **changes: Any) -> None:

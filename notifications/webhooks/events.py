@@ -20,6 +20,7 @@ class EndpointListens(DomainEvent, name="webhook.endpoint_listens"):
 
 
 class EndpointDisabled(DomainEvent, name="webhook.endpoint_disabled"):
-    """Fires when an endpoint is no longer called, because nothing has reached it for days or it said it is gone."""
+    """Fires when an endpoint is no longer called. `by_itself`: nothing got through for days, or it said it is gone."""
 
     endpoint_id: int
+    by_itself: bool

@@ -7,7 +7,6 @@ the connection goes to the very IP address that was checked, so that a name cann
 import ipaddress
 import re
 import socket
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -18,9 +17,14 @@ PORTS: Final = {"https": 443, "http": 80}
 LONGEST: Final = 500  # characters
 _HOST: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE)
 _OF_THE_HOUSE: Final = (".localhost", ".local", ".internal", ".lan", ".home", ".corp", ".localdomain", ".home.arpa")
-# Forbidden beyond what Python's tables of this or that release call not global.
-_MORE: Final = [ipaddress.ip_network(net) for net in ("192.0.0.0/24", "64:ff9b:1::/48", "fec0::/10", "100.64.0.0/10")]
-_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+# Forbidden beyond what Python's tables of this or that release call not global: platform services of a cloud,
+# shared and special ranges, and IPv6 addresses that carry an IPv4 address inside (6to4, Teredo).
+_MORE: Final = [
+    ipaddress.ip_network(net)
+    for net in ("192.0.0.0/24", "100.64.0.0/10", "168.63.129.16/32", "2002::/16", "2001::/32", "3fff::/20")
+]
+_PUBLIC_IPV6: Final = ipaddress.ip_network("2000::/3")
+_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")  # how a machine with IPv6 only reaches IPv4
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -96,24 +100,12 @@ def check(address: Address) -> None:
     """Raises Refused for an address that is not one of the open internet."""
     if settings.WEBHOOKS_TO_PRIVATE:
         return
-    if any(not one.is_global or one.is_multicast or _is_one_more(one) for one in _meant(address)):
+    if address.version == 6 and address in _NAT64:
+        address = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    inside = any(address in net for net in _MORE if net.version == address.version)
+    elsewhere = address.version == 6 and address not in _PUBLIC_IPV6
+    if inside or elsewhere or address.is_multicast or not address.is_global:
         raise Refused("leads to no public address")
-
-
-def _is_one_more(address: Address) -> bool:
-    return any(address in net for net in _MORE if net.version == address.version)
-
-
-def _meant(address: Address) -> Iterator[Address]:
-    """The address, and the IPv4 address that a translator on the way would make of it."""
-    yield address
-    if isinstance(address, ipaddress.IPv6Address):
-        if inner := address.ipv4_mapped or address.sixtofour:
-            yield inner
-        if address.teredo:
-            yield from address.teredo
-        if address in _NAT64 or int(address) >> 32 == 0:
-            yield ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
 
 
 def resolved(target: Target) -> str:

@@ -25,7 +25,7 @@ class EndpointQuerySet(models.QuerySet["Endpoint"]):
 class Endpoint(models.Model):
     """An address of its owner that is told of the events it has chosen.
 
-    Staff hear of everything; anybody else of what is their own. While it fails it rests, and one call at a time tries.
+    Staff hear of everything; anybody else of what is their own.
     """
 
     uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
@@ -38,10 +38,11 @@ class Endpoint(models.Model):
     old_secret_until = models.DateTimeField(null=True)
     disabled_at = models.DateTimeField(null=True)
     disabled_why = models.CharField(max_length=300, blank=True)
+    disabled_by_shop = models.BooleanField(default=False, help_text="Then only staff can enable it again.")
     failures = models.PositiveIntegerField(default=0, help_text="Calls that failed, one after another.")
     failing_since = models.DateTimeField(null=True)
+    last_failed_at = models.DateTimeField(null=True)
     resting_until = models.DateTimeField(null=True)
-    listening_since = models.DateTimeField(default=timezone.now)
     created_at = models.DateTimeField(default=timezone.now)
 
     objects = EndpointQuerySet.as_manager()
@@ -84,6 +85,10 @@ class Call(models.Model):
     event = models.ForeignKey("notifications.Event", on_delete=models.PROTECT, related_name="calls")
     body = models.TextField()
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    queued_by = models.ForeignKey(
+        "notifications.Event", null=True, on_delete=models.PROTECT, related_name="+", help_text="Whose delivery calls."
+    )
+    queued_at = models.DateTimeField(default=timezone.now)
     attempts = models.PositiveIntegerField(default=0, help_text="Tries since it was last called for.")
     tries = models.JSONField(default=list, help_text="The last of them: when, how long, and what came back.")
     created_at = models.DateTimeField(default=timezone.now)
@@ -99,7 +104,10 @@ class Call(models.Model):
                 | (~Q(state="delivered") & Q(delivered_at=None)),
             ),
         ]
-        indexes = [models.Index(fields=["endpoint", "-id"], name="call_newest_first")]
+        indexes = [
+            models.Index(fields=["endpoint", "-id"], name="call_newest_first"),
+            models.Index(fields=["queued_at"], name="call_by_age"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.event.name} to {self.endpoint}"

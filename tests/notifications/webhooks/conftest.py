@@ -102,20 +102,35 @@ def cancel():
     return say
 
 
+def drip(handler, count=1000):
+    for _ in range(count):
+        try:
+            handler.wfile.write(b".")
+            handler.wfile.flush()
+        except OSError:
+            return
+        time.sleep(0.05)
+
+
 @pytest.fixture
 def slow():
-    """An answer that drips in, one byte in a while."""
+    """Headers that drip in, one byte in a while, and come to no end."""
 
-    def drip(handler):
+    def answer(handler):
+        handler.wfile.write(b"HTTP/1.0 200 OK\r\nX-Long: ")
+        drip(handler)
+
+    return answer
+
+
+@pytest.fixture
+def endless_body():
+    """An answer with a status at once and a body that comes to no end."""
+
+    def answer(handler):
         handler.send_response(200)
         handler.send_header("Content-Length", "1000")
         handler.end_headers()
-        for _ in range(1000):
-            try:
-                handler.wfile.write(b".")
-                handler.wfile.flush()
-            except OSError:
-                return
-            time.sleep(0.05)
+        drip(handler)
 
-    return drip
+    return answer

@@ -33,6 +33,12 @@ INSIDE = [
     "[fe80::1]",
     "[fc00::1]",
     "[fec0::1]",
+    "[::ffff:0:a9fe:a9fe]",
+    "[4000::1]",
+    "[3fff::1]",
+    "[2002:5db8:d822::]",
+    "[2001:0:0:0:0:0:a247:27dd]",
+    "168.63.129.16",
     "[ff02::1]",
     "[::ffff:127.0.0.1]",
     "[::ffff:a9fe:a9fe]",
@@ -111,6 +117,10 @@ def test_no_address_that_is_not_global_passes(address):
         return
     assert address.is_global
     assert not address.is_multicast
+
+
+def test_a_machine_with_ipv6_only_reaches_ipv4_by_its_translator():
+    guard.check(ipaddress.ip_address("64:ff9b::93.184.216.34"))
 
 
 @given(st.ip_addresses(v=4).filter(lambda address: not address.is_global))

@@ -120,6 +120,7 @@ def test_the_buttons(client, endpoint, staff, receiver, deliver_due):
     assert endpoint.disabled_at is None
     old = endpoint.secret
     press(do="rotate")
+    press(do="rotate")
     assert endpoint.old_secret == old != endpoint.secret
     client.post(f"{page_of(endpoint)}press/", {"do": "delete"})
     assert not Endpoint.objects.exists()
@@ -167,6 +168,7 @@ def test_the_life_of_an_endpoint_over_the_api(program, receiver, private, delive
     assert program("patch", f"{one}/", {"enabled": True, "description": "Books"}).json()["description"] == "Books"
     rotated = program("post", f"{one}/secret/").json()
     assert rotated["secret"] != said["secret"]
+    assert program("post", f"{one}/secret/").json()["code"] == "just_rotated"
     assert program("delete", f"{one}/").status_code == 204
     assert program("get", f"{one}/").status_code == 404
 
@@ -233,7 +235,7 @@ def test_pressing_needs_a_right_of_its_own(client, looking, endpoint, deliver_du
     client.post(press, {"do": "disable"})
 
     endpoint.refresh_from_db()
-    assert endpoint.disabled_why == "Disabled by eye@example.com."
+    assert endpoint.disabled_why == "Disabled by the shop."
     client.post(press, {"do": "enable"})
     call = endpoints.send_test(endpoint)
     deliver_due()

@@ -1,7 +1,9 @@
 """One POST, and everything the other side may do with it."""
 
+import contextlib
 import socket
 import threading
+import time
 
 import pytest
 
@@ -58,6 +60,47 @@ def test_an_answer_that_drips_in_is_given_up_in_time(receiver, slow, monkeypatch
     assert answer.seconds < 2
 
 
+def test_the_status_counts_though_the_body_never_ends(receiver, endless_body, monkeypatch):
+    monkeypatch.setattr(sending, "BODY_SECONDS", 0.2)
+    receiver.answers = [endless_body]
+
+    answer = post(receiver.url)
+
+    assert (answer.status, answer.is_good, set(answer.text)) == (200, True, {"."})
+    assert answer.seconds < 2
+
+
+def test_a_resolver_that_does_not_answer_costs_no_more_than_the_rest(monkeypatch):
+    monkeypatch.setattr(sending, "TOTAL_SECONDS", 0.3)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(3))
+
+    answer = post("http://mute.example.com/")
+
+    assert answer.error == "No answer within 0.3 s."
+    assert answer.seconds < 1
+
+
+def test_a_handshake_that_drips_in_costs_no_more_than_the_rest(monkeypatch):
+    """Bytes of a record that never ends: each would start an ordinary time-out anew."""
+    monkeypatch.setattr(sending, "TOTAL_SECONDS", 0.5)
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def drip():
+        line, _ = listening.accept()
+        with contextlib.suppress(OSError):
+            line.sendall(b"\x16\x03\x03\x40\x00")
+            for _ in range(100):
+                time.sleep(0.05)
+                line.sendall(b"\x00")
+
+    threading.Thread(target=drip, daemon=True).start()
+    answer = post(f"https://127.0.0.1:{listening.getsockname()[1]}/")
+
+    listening.close()
+    assert (answer.status, answer.error) == (0, "No answer within 0.5 s.")
+    assert answer.seconds < 2
+
+
 def test_headers_without_end_are_given_up(receiver, monkeypatch):
     monkeypatch.setattr(sending, "TOTAL_SECONDS", 0.5)
 
@@ -109,3 +152,4 @@ def test_what_is_not_http_is_an_error_with_a_name(receiver, nonsense):
 
     assert answer.status == 0
     assert answer.error
+    assert "\x00" not in answer.error
