@@ -3,7 +3,8 @@
 from django.conf import settings
 
 from accounts.events import UserRegistered
-from accounts.models import MailingListEntry, Profile, User
+from accounts.models import Profile, User
+from notifications.campaigns import mailing_list
 from notifications.mail.letters import queue_letter
 from notifications.pipeline.events import subscribe
 
@@ -23,4 +24,7 @@ def make_profile(event: UserRegistered) -> None:
 
 @subscribe(UserRegistered)
 def enter_mailing_list(event: UserRegistered) -> None:
-    MailingListEntry.objects.get_or_create(user_id=event.user_id, defaults={"wants_newsletter": event.newsletter})
+    """Who ticked the box is asked by letter whether it was them."""
+    if event.newsletter:
+        user = User.objects.get(pk=event.user_id)
+        mailing_list.join(email=user.email, name=user.name)

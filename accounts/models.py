@@ -58,20 +58,6 @@ class Profile(models.Model):
         return self.display_name or str(self.user)
 
 
-class MailingListEntry(models.Model):
-    """Whether a person wants the newsletter, and since when we know."""
-
-    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="mailing_list_entry")
-    wants_newsletter = models.BooleanField(default=False)
-    recorded_at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        verbose_name_plural = "mailing list entries"
-
-    def __str__(self) -> str:
-        return f"{self.user}: {'yes' if self.wants_newsletter else 'no'}"
-
-
 class ApiKey(models.Model):
     """A program's key. Only its SHA-256 is kept: 256 random bits need no slow hash."""
 

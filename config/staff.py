@@ -90,6 +90,8 @@ UNFOLD = {
             {
                 "title": "People",
                 "items": [
+                    _entry("Campaigns", "campaign", "notifications.campaign"),
+                    _entry("Mailing list", "contact_mail", "notifications.subscriber"),
                     _entry("Accounts", "person", "accounts.user"),
                     _entry("Groups", "group", "auth.group"),
                 ],

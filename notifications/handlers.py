@@ -6,8 +6,11 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
 
-from notifications.mail.events import EmailQueued
+from notifications.campaigns import campaigns, mailing_list
+from notifications.campaigns.events import CampaignStarted
+from notifications.mail.events import EmailBounced, EmailQueued
 from notifications.mail.letters import post_letter, queue_letter
+from notifications.mail.models import Letter
 from notifications.pipeline import bulk, deadletters, ordering, retention
 from notifications.pipeline.bulk import BulkDecided
 from notifications.pipeline.clock import ClockDay, ClockHour
@@ -22,6 +25,17 @@ from notifications.webhooks.models import Endpoint
 @subscribe(EmailQueued, queue="mail", atomic=False)
 def send_letter(event: EmailQueued) -> None:
     post_letter(letter_id=event.letter_id)
+
+
+@subscribe(EmailBounced)
+def end_subscription(event: EmailBounced) -> None:
+    """An address that takes nothing gets no newsletter any more."""
+    mailing_list.note_bounce(Letter.objects.get(pk=event.letter_id).to)
+
+
+@subscribe(CampaignStarted, queue="mail", atomic=False)
+def carry_on_campaign(event: CampaignStarted) -> None:
+    campaigns.carry_on(event.campaign_id)
 
 
 @subscribe(ClockHour)

@@ -51,7 +51,8 @@ def done_of(done: int, total: int, *, dead: bool) -> SafeString | str:
 
 
 def letter_badge(state: str) -> SafeString:
-    return badge("Sent", "good") if state == Letter.State.SENT else badge("On its way", "busy")
+    words = {Letter.State.SENT: ("Sent", "good"), Letter.State.BOUNCED: ("Bounced", "bad")}
+    return badge(*words.get(Letter.State(state), ("On its way", "busy")))
 
 
 def job_badge(job: BulkDecision) -> SafeString:

@@ -1,5 +1,6 @@
 """The nouns of this app, gathered where Django looks for them."""
 
+from notifications.campaigns.models import Campaign, Recipient, Subscriber
 from notifications.mail.models import Letter
 from notifications.pipeline.failures import Failure
 from notifications.pipeline.models import Attempt, Brake, BulkDecision, Delivery, Effect, Event, Queue, Worker
@@ -10,6 +11,7 @@ __all__ = [
     "Brake",
     "BulkDecision",
     "Call",
+    "Campaign",
     "Delivery",
     "Effect",
     "Endpoint",
@@ -17,5 +19,7 @@ __all__ = [
     "Failure",
     "Letter",
     "Queue",
+    "Recipient",
+    "Subscriber",
     "Worker",
 ]

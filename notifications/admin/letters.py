@@ -25,7 +25,7 @@ from notifications.views.mailbox import LETTER_POLICY, LETTER_SANDBOX
 
 
 class LetterTabs(Tabs):
-    tabs = {"all": "All", "queued": "On their way", "sent": "Sent"}
+    tabs = {"all": "All", "queued": "On their way", "sent": "Sent", "bounced": "Bounced"}
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Letter]) -> QuerySet[Letter]:
         return queryset if self.chosen == "all" else queryset.filter(state=self.chosen)

@@ -14,3 +14,12 @@ class EmailSent(DomainEvent, name="email.sent", public=True):
     letter_id: int
     template: str
     about: str
+
+
+class EmailBounced(DomainEvent, name="email.bounced", public=True):
+    """Fires when it is known that an address does not take a letter. `code` is the mail server's, `about` as above."""
+
+    letter_id: int
+    template: str
+    about: str
+    code: str

@@ -11,18 +11,26 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from notifications import correlation
-from notifications.mail.events import EmailQueued, EmailSent
+from notifications.mail.events import EmailBounced, EmailQueued, EmailSent
 from notifications.mail.models import Letter
-from notifications.mail.refusals import SERVER_AWAY_WAIT, verdict
+from notifications.mail.refusals import SERVER_AWAY_WAIT, code_of, refuses_address, verdict
 from notifications.pipeline.events import publish, subject_of
 from notifications.pipeline.retries import RetryLater
 
 
-def queue_letter(*, once: str, template: str, to: str, context: dict[str, Any], about: models.Model) -> Letter:
+def queue_letter(
+    *,
+    once: str,
+    template: str,
+    to: str,
+    context: dict[str, Any],
+    about: models.Model,
+    headers: dict[str, str] | None = None,
+) -> Letter:
     """Write the letter `once` if it does not exist yet; `email.queued` sees to its posting.
 
-    template: "orders/confirmation" renders templates/orders/email/confirmation.{subject,txt,html}.
-    Must be called inside a transaction. Returns the letter, old or new.
+    template: "orders/confirmation" renders templates/orders/email/confirmation.{subject,txt,html}. headers: beyond
+    those that every letter has. Must be called inside a transaction. Returns the letter, old or new.
     """
     written = Letter.objects.filter(once=once).first()
     if written is not None:
@@ -34,6 +42,7 @@ def queue_letter(*, once: str, template: str, to: str, context: dict[str, Any], 
         subject_ref=subject_of(about),
         correlation_id=correlation.correlation_id(),
         message_id=_new_message_id(),
+        headers=headers or {},
         **_render(template, context),
     )
     publish(EmailQueued(letter_id=letter.pk, template=template), about=about)
@@ -53,6 +62,7 @@ def resend(letter: Letter, *, key: str) -> Letter:
             "subject": letter.subject,
             "text": letter.text,
             "html": letter.html,
+            "headers": letter.headers,
         },
     )
     if written:
@@ -75,13 +85,26 @@ def post_letter(*, letter_id: int) -> None:
         try:
             server.send_messages([_message(letter)])
         except OSError as error:  # every SMTPException is one
+            if refuses_address(error):
+                note_bounce(letter, code=code_of(error))
+                if "List-Unsubscribe" in letter.headers:
+                    return  # a newsletter's reader is gone: that ends the subscription, and is nobody's failure
             raise verdict(error) from error
         _mark_sent(letter)  # before the goodbye to the server: the window for a second copy stays small
 
 
+def note_bounce(letter: Letter, *, code: str) -> None:
+    """Its address takes nothing: said by the mail server while it was posted, or by a later report. Once."""
+    with transaction.atomic():
+        known = Letter.objects.filter(pk=letter.pk).exclude(state=Letter.State.BOUNCED)
+        if known.update(state=Letter.State.BOUNCED):
+            bounced = EmailBounced(letter_id=letter.pk, template=letter.template, about=letter.subject_ref, code=code)
+            publish(bounced, about=letter.subject_ref)
+
+
 def _mark_sent(letter: Letter) -> None:
     with transaction.atomic(durable=True):
-        queued = Letter.objects.filter(pk=letter.pk, state=Letter.State.QUEUED)
+        queued = Letter.objects.filter(pk=letter.pk).exclude(state=Letter.State.SENT)
         if queued.update(state=Letter.State.SENT, sent_at=timezone.now()):
             publish(
                 EmailSent(letter_id=letter.pk, template=letter.template, about=letter.subject_ref),
@@ -104,6 +127,7 @@ def _message(letter: Letter) -> EmailMultiAlternatives:
         body=letter.text,
         to=[letter.to],
         headers={
+            **letter.headers,
             "Message-ID": letter.message_id,
             "X-Correlation-ID": letter.correlation_id,
             "X-Waybill-Template": letter.template,

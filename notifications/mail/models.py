@@ -9,6 +9,7 @@ class Letter(models.Model):
     class State(models.TextChoices):
         QUEUED = "queued"
         SENT = "sent"
+        BOUNCED = "bounced"
 
     once = models.CharField(max_length=200, unique=True, help_text="Why this letter exists; a second is refused.")
     template = models.CharField(max_length=100)
@@ -18,6 +19,7 @@ class Letter(models.Model):
     subject = models.CharField(max_length=255)
     text = models.TextField()
     html = models.TextField()
+    headers = models.JSONField(default=dict, help_text="Beyond those that every letter has.")
     message_id = models.CharField(max_length=255, unique=True)
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     queued_at = models.DateTimeField(default=timezone.now)
@@ -28,7 +30,7 @@ class Letter(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="letter_sent_says_when",
-                condition=Q(state="queued", sent_at=None) | Q(state="sent", sent_at__isnull=False),
+                condition=Q(state="queued", sent_at=None) | Q(state="sent", sent_at__isnull=False) | Q(state="bounced"),
             )
         ]
         indexes = [models.Index(fields=["subject_ref"], name="letter_subject_ref")]

@@ -24,6 +24,16 @@ def verdict(error: OSError) -> Exception:
     return error
 
 
+def refuses_address(error: OSError) -> bool:
+    """Whether it is the address that is refused for good, and not the letter or its sender (5yz after RCPT TO)."""
+    return isinstance(error, smtplib.SMTPRecipientsRefused) and 500 <= _answer(error)[0] < 600
+
+
+def code_of(error: OSError) -> str:
+    """The server's code, as "550"."""
+    return str(_answer(error)[0])
+
+
 def _answer(error: OSError) -> tuple[int, str]:
     """The server's code and words; 0 when it did not come to an answer."""
     code: int

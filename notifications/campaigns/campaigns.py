@@ -1,0 +1,121 @@
+"""A campaign from its start to its last letter. It may be killed at any point, and goes on with the next recipient.
+
+Each step is one transaction: some recipients get the row of their letter, and posting each is a delivery of its own.
+"""
+
+from typing import Final
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from notifications.campaigns import mailing_list
+from notifications.campaigns.events import CampaignStarted
+from notifications.campaigns.models import Campaign, Recipient, Subscriber
+from notifications.mail.letters import queue_letter
+from notifications.pipeline import effects
+from notifications.pipeline.events import publish
+from notifications.pipeline.retries import RetryLater
+
+PAUSE: Final = 1.0  # seconds between two steps
+MOST_AT_ONCE: Final = 100  # letters in one transaction
+TEMPLATE: Final = "notifications/campaign"
+State = Campaign.State
+
+
+class NotNow(Exception):
+    """The campaign is not in a state for this; the message says so."""
+
+
+def start(campaign: Campaign) -> None:
+    """Send it to everybody who is on the list now. Raises NotNow unless it is a draft."""
+    _drive(campaign, {State.DRAFT}, started_at=timezone.now())
+
+
+def resume(campaign: Campaign) -> None:
+    """Go on with the next recipient. Raises NotNow unless it is paused."""
+    _drive(campaign, {State.PAUSED})
+
+
+def pause(campaign: Campaign) -> None:
+    """Write no more letters; those that are written go out. Raises NotNow unless it is running."""
+    if not Campaign.objects.filter(pk=campaign.pk, state=State.RUNNING).update(state=State.PAUSED):
+        raise NotNow(f"{campaign} is not running.")
+    campaign.refresh_from_db()
+
+
+def carry_on(campaign_id: int) -> None:
+    """The next few recipients. For the handler of `campaign.started`. Raises RetryLater while more are left."""
+    running = effects.current.get()
+    assert running is not None, "a campaign is carried on by its delivery"
+    with transaction.atomic(durable=True):
+        mine = Campaign.objects.select_for_update(no_key=True).filter(driven_by=running.event_id, state=State.RUNNING)
+        campaign = mine.filter(pk=campaign_id).first()
+        if campaign is None:
+            return
+        if campaign.total is None:
+            _enlist(campaign)
+        left = _write_some(campaign)
+    if left:
+        raise RetryLater(PAUSE, "more are left", going_well=True)
+
+
+def _drive(campaign: Campaign, wanted: set[Campaign.State], **changes: object) -> None:
+    """A delivery of its own carries it on from now on; one from before has nothing more to do with it."""
+    with transaction.atomic():
+        found = Campaign.objects.select_for_update(no_key=True).filter(pk=campaign.pk, state__in=wanted).first()
+        if found is None:
+            raise NotNow(f"{campaign} is not {' or '.join(sorted(wanted))}.")
+        found.driven_by = publish(CampaignStarted(campaign_id=found.pk), about=found)
+        Campaign.objects.filter(pk=found.pk).update(driven_by=found.driven_by, state=State.RUNNING, **changes)
+    campaign.refresh_from_db()
+
+
+def _enlist(campaign: Campaign) -> None:
+    """A row for everybody who is on the list at this moment, in one statement however many they are."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO notifications_recipient (campaign_id, subscriber_id, skipped)"
+            " SELECT %s, id, %s FROM notifications_subscriber WHERE state = 'confirmed' ORDER BY id",
+            [campaign.pk, False],
+        )
+    campaign.total = campaign.recipients.count()
+    campaign.save(update_fields=["total"])
+
+
+def _write_some(campaign: Campaign) -> bool:
+    """Whether there are more."""
+    count = min(max(1, int(campaign.per_minute * PAUSE / 60)), MOST_AT_ONCE)
+    waiting = campaign.recipients.filter(letter=None, skipped=False).order_by("pk")
+    some = list(waiting.select_related("subscriber")[:count])
+    for recipient in some:
+        _write_to(recipient, campaign)
+    if len(some) == count:
+        return True
+    campaign.state, campaign.finished_at = State.DONE, timezone.now()
+    campaign.save(update_fields=["state", "finished_at"])
+    return False
+
+
+def _write_to(recipient: Recipient, campaign: Campaign) -> None:
+    subscriber = recipient.subscriber
+    if subscriber.state != Subscriber.State.CONFIRMED:
+        recipient.skipped = True
+    else:
+        recipient.letter = queue_letter(
+            once=f"campaign:{campaign.pk}:{subscriber.pk}",
+            template=TEMPLATE,
+            to=subscriber.email,
+            context={
+                "subject": _to(subscriber, campaign.subject),
+                "text": _to(subscriber, campaign.text),
+                "leave": mailing_list.leave_address(subscriber),
+            },
+            about=campaign,
+            headers=mailing_list.headers(subscriber),
+        )
+    recipient.save(update_fields=["letter", "skipped"])
+
+
+def _to(subscriber: Subscriber, words: str) -> str:
+    """Nothing but {name} is filled in: staff write words, not templates."""
+    return words.replace("{name}", subscriber.name or subscriber.email)
