@@ -72,3 +72,10 @@ def required(name: str) -> str:
             f"{name} is not set: give it in the environment, in .env, or as a file named by {name}_FILE."
         )
     return value
+
+
+def anymail_settings() -> dict[str, str]:
+    """What the environment says as ANYMAIL_NAME. Without a secret, anybody could report bounces."""
+    required("ANYMAIL_WEBHOOK_SECRET")
+    names = {name.removesuffix("_FILE") for name in os.environ if name.startswith("ANYMAIL_")}
+    return {name.removeprefix("ANYMAIL_"): env.str(name) for name in names}

@@ -13,7 +13,7 @@ import structlog
 from csp.constants import NONCE, NONE, SELF
 from environ import Env
 
-from config.env import BASE_DIR, data_dir, env, local_secret, required, running_shop, webhook_secrets
+from config.env import BASE_DIR, anymail_settings, data_dir, env, local_secret, required, running_shop, webhook_secrets
 from config.staff import UNFOLD as UNFOLD
 
 WAYBILL_DATA: Path = data_dir()
@@ -176,6 +176,12 @@ vars().update(
     )
 )
 EMAIL_TIMEOUT = 10
+# A service of django-anymail's (postmark, mailgun, …) instead of SMTP; its keys are ANYMAIL_…, as anymail names them.
+# It reports bounces and complaints to /webhooks/mail/NAME/tracking/, with ANYMAIL_WEBHOOK_SECRET as user:password.
+MAIL_SERVICE: str = env.str("MAIL_SERVICE", "")
+if MAIL_SERVICE:
+    EMAIL_BACKEND = f"anymail.backends.{MAIL_SERVICE}.EmailBackend"
+    ANYMAIL = anymail_settings()
 DEFAULT_FROM_EMAIL: str = (
     env.str("DEFAULT_FROM_EMAIL", "Waybill <shop@waybill.example>") if LOCAL else required("DEFAULT_FROM_EMAIL")
 )

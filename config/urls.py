@@ -1,13 +1,25 @@
 """Every address of the site."""
 
+from django.conf import settings
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import URLPattern, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from notifications.api.problems import nothing_here
 from notifications.views import probes
 
+
+def mail_service_urls(service: str) -> list[URLPattern]:
+    """Where the mail service reports to; nothing without one."""
+    if not service:
+        return []
+    from anymail.urls import urlpatterns  # all services' views: not loaded in vain
+
+    return [found for found in urlpatterns if found.name in (f"{service}_tracking_webhook", f"{service}_webhook")]
+
+
 urlpatterns = [
+    path("webhooks/mail/", include(mail_service_urls(settings.MAIL_SERVICE))),
     path("", include("orders.urls")),
     path("accounts/webhooks/", include("notifications.views.webhooks_urls")),
     path("accounts/", include("allauth.urls")),

@@ -7,7 +7,8 @@ class NotificationsConfig(AppConfig):
     verbose_name = "After the commit"
 
     def ready(self) -> None:
-        from notifications.webhooks import fanout  # it needs models
+        from notifications.campaigns import reports  # noqa: F401  it listens
+        from notifications.webhooks import fanout
 
         # Every process must know every handler: what is published here may run anywhere.
         autodiscover_modules("handlers", "subjects")

@@ -30,7 +30,8 @@ def send_letter(event: EmailQueued) -> None:
 @subscribe(EmailBounced)
 def end_subscription(event: EmailBounced) -> None:
     """An address that takes nothing gets no newsletter any more."""
-    mailing_list.note_bounce(Letter.objects.get(pk=event.letter_id).to)
+    if event.for_good:
+        mailing_list.note_bounce(Letter.objects.get(pk=event.letter_id).to)
 
 
 @subscribe(CampaignStarted, queue="mail", atomic=False)

@@ -17,9 +17,10 @@ class EmailSent(DomainEvent, name="email.sent", public=True):
 
 
 class EmailBounced(DomainEvent, name="email.bounced", public=True):
-    """Fires when it is known that an address does not take a letter. `code` is the mail server's, `about` as above."""
+    """Fires when it is known that an address did not take a letter. `for_good`: it will not take another one either."""
 
     letter_id: int
     template: str
     about: str
     code: str
+    for_good: bool

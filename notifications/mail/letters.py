@@ -86,19 +86,25 @@ def post_letter(*, letter_id: int) -> None:
             server.send_messages([_message(letter)])
         except OSError as error:  # every SMTPException is one
             if refuses_address(error):
-                note_bounce(letter, code=code_of(error))
+                note_bounce(letter, code=code_of(error), for_good=True)
                 if "List-Unsubscribe" in letter.headers:
                     return  # a newsletter's reader is gone: that ends the subscription, and is nobody's failure
             raise verdict(error) from error
         _mark_sent(letter)  # before the goodbye to the server: the window for a second copy stays small
 
 
-def note_bounce(letter: Letter, *, code: str) -> None:
-    """Its address takes nothing: said by the mail server while it was posted, or by a later report. Once."""
+def note_bounce(letter: Letter, *, code: str, for_good: bool) -> None:
+    """Its address did not take it: said by the mail server while it was posted, or by a later report. Once."""
     with transaction.atomic():
         known = Letter.objects.filter(pk=letter.pk).exclude(state=Letter.State.BOUNCED)
         if known.update(state=Letter.State.BOUNCED):
-            bounced = EmailBounced(letter_id=letter.pk, template=letter.template, about=letter.subject_ref, code=code)
+            bounced = EmailBounced(
+                letter_id=letter.pk,
+                template=letter.template,
+                about=letter.subject_ref,
+                code=code,
+                for_good=for_good,
+            )
             publish(bounced, about=letter.subject_ref)
 
 
@@ -134,6 +140,7 @@ def _message(letter: Letter) -> EmailMultiAlternatives:
         },
     )
     message.attach_alternative(letter.html, "text/html")
+    vars(message)["metadata"] = {"letter": letter.pk}  # a mail service gives it back with its reports
     return message
 
 

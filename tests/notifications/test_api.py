@@ -1,6 +1,5 @@
 """Events and deliveries for programs of staff."""
 
-import uuid
 from datetime import timedelta
 
 import pytest
@@ -29,8 +28,9 @@ def ids(answer):
     return [row["id"] for row in sent(answer)["results"]]
 
 
-PATHS = ["deliveries/", "events/", f"deliveries/{uuid.uuid4()}/", f"events/{uuid.uuid4()}/"]
-ACTIONS = ["deliveries/retry/", f"deliveries/{uuid.uuid4()}/retry/", f"deliveries/{uuid.uuid4()}/discard/"]
+UNKNOWN = "1f0c1de2-9c1f-4b5e-8f3a-5d1c0a7b9e42"
+PATHS = ["deliveries/", "events/", f"deliveries/{UNKNOWN}/", f"events/{UNKNOWN}/"]
+ACTIONS = ["deliveries/retry/", f"deliveries/{UNKNOWN}/retry/", f"deliveries/{UNKNOWN}/discard/"]
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -322,7 +322,7 @@ def test_a_report_that_comes_later_ends_it_too(spring, to_the_end, deliver_due):
     to_the_end(spring)
 
     for _ in range(2):
-        note_bounce(Letter.objects.get(), code="5.1.1")
+        note_bounce(Letter.objects.get(), code="5.1.1", for_good=True)
     deliver_due()
 
     assert Subscriber.objects.get().state == S.BOUNCED
