@@ -1,5 +1,6 @@
 """What this app does when it hears an event."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -9,7 +10,7 @@ from django.utils import timezone
 from notifications.campaigns import campaigns, mailing_list
 from notifications.campaigns.events import CampaignStarted
 from notifications.mail.events import EmailBounced, EmailQueued
-from notifications.mail.letters import post_letter, queue_letter
+from notifications.mail.letters import ReaderGone, post_letter, queue_letter, withdraw
 from notifications.mail.models import Letter
 from notifications.pipeline import bulk, deadletters, ordering, retention
 from notifications.pipeline.bulk import BulkDecided
@@ -24,7 +25,12 @@ from notifications.webhooks.models import Endpoint
 
 @subscribe(EmailQueued, queue="mail", atomic=False)
 def send_letter(event: EmailQueued) -> None:
-    post_letter(letter_id=event.letter_id)
+    letter = Letter.objects.get(pk=event.letter_id)
+    if not mailing_list.still_wants(letter):
+        withdraw(letter)
+        return
+    with suppress(ReaderGone):
+        post_letter(letter_id=letter.pk)
 
 
 @subscribe(EmailBounced)

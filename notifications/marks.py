@@ -51,7 +51,11 @@ def done_of(done: int, total: int, *, dead: bool) -> SafeString | str:
 
 
 def letter_badge(state: str) -> SafeString:
-    words = {Letter.State.SENT: ("Sent", "good"), Letter.State.BOUNCED: ("Bounced", "bad")}
+    words = {
+        Letter.State.SENT: ("Sent", "good"),
+        Letter.State.BOUNCED: ("Bounced", "bad"),
+        Letter.State.WITHDRAWN: ("Withdrawn", "calm"),
+    }
     return badge(*words.get(Letter.State(state), ("On its way", "busy")))
 
 

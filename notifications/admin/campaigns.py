@@ -56,6 +56,15 @@ class CampaignAdmin(ModelAdmin):
             return redirect("admin:notifications_campaign_watch", row.pk)
         return super().change_view(request, object_id, *args, **options)
 
+    def save_model(self, request: HttpRequest, obj: Campaign, form: Any, change: bool) -> None:
+        """A draft somebody has started meanwhile is sent as it was."""
+        if not change:
+            super().save_model(request, obj, form, change)
+            return
+        written = {name: getattr(obj, name) for name in self.fields}
+        if not Campaign.objects.filter(pk=obj.pk, state=Campaign.State.DRAFT).update(**written):
+            self.message_user(request, "It has been started meanwhile, and goes out as it was.", messages.ERROR)
+
     def response_add(self, request: HttpRequest, obj: Campaign, *args: Any) -> HttpResponse:
         return redirect("admin:notifications_campaign_watch", obj.pk)
 
@@ -75,9 +84,11 @@ class CampaignAdmin(ModelAdmin):
             "row": row,
             "mark": self.state_mark(row),
             "facts": facts,
-            "listed": Subscriber.objects.filter(state=Subscriber.State.CONFIRMED).count(),
+            "listed": facts["total"] is None and Subscriber.objects.filter(state=Subscriber.State.CONFIRMED).count(),
             "minutes_left": -(-facts["left"] // row.per_minute),
+            "look_again": _look_again(facts),
             "may_send": self.has_send_permission(request),
+            "may_retry": request.user.has_perm("notifications.decide_failure"),
         }
         return TemplateResponse(request, "notifications/admin/campaign.html", context)
 
@@ -88,7 +99,7 @@ class CampaignAdmin(ModelAdmin):
         row, button = get_object_or_404(Campaign, pk=pk), request.POST.get("do", "")
         verbs = {"start": campaigns.start, "pause": campaigns.pause, "resume": campaigns.resume}
         try:
-            if button == "retry":
+            if button == "retry" and request.user.has_perm("notifications.decide_failure"):
                 count = decisions.retry_all(deliveries=list(failed(row)[:1000]), by=f"user:{request.user.pk}")
                 self.message_user(request, f"{count} are tried again.", messages.SUCCESS)
             elif button in verbs:
@@ -104,6 +115,13 @@ class CampaignAdmin(ModelAdmin):
     @display(description="written", ordering="pk")
     def created(self, row: Campaign) -> SafeString:
         return ago(row.created_at)
+
+
+def _look_again(facts: dict[str, Any]) -> int:
+    """Seconds until the page looks again by itself; 0: nothing moves. Counting a long list takes a while."""
+    ended = facts["sent"] + facts["bounced"] + facts["skipped"] + facts["failed"]
+    moves = facts["total"] is not None and facts["state"] != "paused" and ended < facts["total"]
+    return (10 if facts["total"] > 10_000 else 2) if moves else 0
 
 
 class SubscriberTabs(Tabs):

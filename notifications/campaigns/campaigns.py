@@ -12,12 +12,15 @@ from notifications.campaigns import mailing_list
 from notifications.campaigns.events import CampaignStarted
 from notifications.campaigns.models import Campaign, Recipient, Subscriber
 from notifications.mail.letters import queue_letter
+from notifications.mail.models import Letter
 from notifications.pipeline import effects
-from notifications.pipeline.events import publish
+from notifications.pipeline.events import publish, subject_of
 from notifications.pipeline.retries import RetryLater
 
-PAUSE: Final = 1.0  # seconds between two steps
-MOST_AT_ONCE: Final = 100  # letters in one transaction
+A_SECOND: Final = 60  # steps in a minute, where as many letters are wanted
+MOST_WAITING: Final = 20  # letters of a campaign that wait to be posted; more where a step writes more
+FUSE: Final = (100, 20)  # of the last so many letters so many bounced: something is wrong with us, not with them
+TOO_MANY_BOUNCED: Final = "More than 20 of the last 100 letters bounced. See what the mail server says, then go on."
 TEMPLATE: Final = "notifications/campaign"
 State = Campaign.State
 
@@ -32,8 +35,8 @@ def start(campaign: Campaign) -> None:
 
 
 def resume(campaign: Campaign) -> None:
-    """Go on with the next recipient. Raises NotNow unless it is paused."""
-    _drive(campaign, {State.PAUSED})
+    """Go on with the next recipient. Raises NotNow unless it is paused. A person has seen what it was paused for."""
+    _drive(campaign, {State.PAUSED}, fuse_overridden=bool(campaign.note), note="")
 
 
 def pause(campaign: Campaign) -> None:
@@ -54,9 +57,16 @@ def carry_on(campaign_id: int) -> None:
             return
         if campaign.total is None:
             _enlist(campaign)
-        left = _write_some(campaign)
+        count, seconds = pace(campaign.per_minute)
+        left = _is_held(campaign, count) or _write_some(campaign, count)
     if left:
-        raise RetryLater(PAUSE, "more are left", going_well=True)
+        raise RetryLater(seconds, "more are left", going_well=True)
+
+
+def pace(per_minute: int) -> tuple[int, float]:
+    """So many letters every so many seconds: in steps of a second, or of one letter where that takes longer."""
+    count = max(1, per_minute // A_SECOND)
+    return count, 60 * count / per_minute
 
 
 def _drive(campaign: Campaign, wanted: set[Campaign.State], **changes: object) -> None:
@@ -75,16 +85,30 @@ def _enlist(campaign: Campaign) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO notifications_recipient (campaign_id, subscriber_id, skipped)"
-            " SELECT %s, id, %s FROM notifications_subscriber WHERE state = 'confirmed' ORDER BY id",
+            " SELECT %s, id, %s FROM notifications_subscriber WHERE state = 'confirmed' ORDER BY id"
+            " ON CONFLICT DO NOTHING",
             [campaign.pk, False],
         )
     campaign.total = campaign.recipients.count()
     campaign.save(update_fields=["total"])
 
 
-def _write_some(campaign: Campaign) -> bool:
+def _is_held(campaign: Campaign, count: int) -> bool:
+    """Whether to write none now: enough wait to be posted, or so many came back that a person should look first."""
+    letters = Letter.objects.filter(subject_ref=subject_of(campaign))
+    looked_at, too_many = FUSE
+    newest = letters.exclude(state=Letter.State.QUEUED).order_by("-pk").values_list("state", flat=True)[:looked_at]
+    if list(newest).count(Letter.State.BOUNCED) > too_many and not campaign.fuse_overridden:
+        Campaign.objects.filter(pk=campaign.pk).update(state=State.PAUSED, note=TOO_MANY_BOUNCED)
+        campaign.state = State.PAUSED
+        return False
+    return letters.filter(state=Letter.State.QUEUED).count() >= max(MOST_WAITING, 2 * count)
+
+
+def _write_some(campaign: Campaign, count: int) -> bool:
     """Whether there are more."""
-    count = min(max(1, int(campaign.per_minute * PAUSE / 60)), MOST_AT_ONCE)
+    if campaign.state != State.RUNNING:
+        return False
     waiting = campaign.recipients.filter(letter=None, skipped=False).order_by("pk")
     some = list(waiting.select_related("subscriber")[:count])
     for recipient in some:

@@ -60,6 +60,8 @@ class Campaign(models.Model):
     text = models.TextField(help_text="Paragraphs with empty lines between them. {name} becomes the reader's name.")
     per_minute = models.PositiveIntegerField(default=600, help_text="So many letters a minute at most.")
     state = models.CharField(max_length=10, choices=State, default=State.DRAFT)
+    note = models.CharField(max_length=200, blank=True, help_text="Why it was paused, when no person did it.")
+    fuse_overridden = models.BooleanField(default=False, help_text="It goes on though many letters bounce.")
     driven_by = models.ForeignKey("notifications.Event", null=True, on_delete=models.PROTECT, related_name="+")
     total = models.PositiveIntegerField(null=True, help_text="Recipients; none until it was begun.")
     created_at = models.DateTimeField(default=timezone.now)
@@ -70,7 +72,7 @@ class Campaign(models.Model):
         permissions = [("send_campaign", "Can start, pause and resume campaigns")]
         constraints = [
             models.CheckConstraint(
-                name="campaign_some_a_minute", condition=Q(per_minute__gte=1, per_minute__lte=60_000)
+                name="campaign_some_a_minute", condition=Q(per_minute__gte=1, per_minute__lte=6_000)
             ),
             models.CheckConstraint(
                 name="campaign_started_says_when", condition=Q(state="draft") | Q(started_at__isnull=False)

@@ -3,6 +3,7 @@
 django-anymail speaks the services' dialects and checks that it is them; `MAIL_SERVICE` says which one is ours.
 """
 
+import json
 from typing import Any, Final
 
 from anymail.signals import AnymailTrackingEvent, EventType, RejectReason, tracking
@@ -16,6 +17,8 @@ from notifications.mail.models import Letter
 
 # The address itself is at fault. A block or a time-out is about this letter, or about us.
 _FOR_GOOD: Final = (RejectReason.INVALID, RejectReason.BOUNCED, RejectReason.UNSUBSCRIBED)
+# How services call what may work another time, a full mailbox say; anymail does not tell that apart.
+_SOFT: Final = ('"softbounce"', '"soft_bounce"', '"soft"', '"transient"')
 
 
 @receiver(tracking)
@@ -26,12 +29,18 @@ def hear(event: AnymailTrackingEvent, **_: Any) -> None:
             case EventType.BOUNCED | EventType.REJECTED:
                 if letter := _letter(event):
                     code = str(event.reject_reason or event.event_type)
-                    note_bounce(letter, code=code, for_good=event.reject_reason in _FOR_GOOD)
+                    note_bounce(letter, code=code, for_good=_is_for_good(event))
             case EventType.COMPLAINED:
                 mailing_list.note_complaint(event.recipient or "")
             case EventType.UNSUBSCRIBED:
                 for subscriber in Subscriber.objects.filter(email=(event.recipient or "").lower()):
                     mailing_list.leave(subscriber)
+
+
+def _is_for_good(event: AnymailTrackingEvent) -> bool:
+    said = json.dumps(event.esp_event, default=str).lower()
+    soft = any(word in said for word in _SOFT) or str(event.mta_response or "").startswith("4")
+    return event.reject_reason in _FOR_GOOD and not soft
 
 
 def _letter(event: AnymailTrackingEvent) -> Letter | None:

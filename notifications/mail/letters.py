@@ -4,6 +4,7 @@ import uuid
 from email.utils import parseaddr
 from typing import Any
 
+from anymail.exceptions import AnymailRecipientsRefused
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.db import models, transaction
@@ -15,7 +16,12 @@ from notifications.mail.events import EmailBounced, EmailQueued, EmailSent
 from notifications.mail.models import Letter
 from notifications.mail.refusals import SERVER_AWAY_WAIT, code_of, refuses_address, verdict
 from notifications.pipeline.events import publish, subject_of
-from notifications.pipeline.retries import RetryLater
+from notifications.pipeline.models import Event
+from notifications.pipeline.retries import Permanent, RetryLater
+
+
+class ReaderGone(Exception):
+    """The address of a newsletter's reader takes nothing: that ends the subscription, and is nobody's failure."""
 
 
 def queue_letter(
@@ -84,20 +90,22 @@ def post_letter(*, letter_id: int) -> None:
     with _server() as server:
         try:
             server.send_messages([_message(letter)])
+        except AnymailRecipientsRefused as error:  # the mail service knows that the address takes nothing
+            _note_refusal(letter, "refused")
+            raise Permanent(f"the mail service refuses this address: {error}") from error
         except OSError as error:  # every SMTPException is one
             if refuses_address(error):
-                note_bounce(letter, code=code_of(error), for_good=True)
-                if "List-Unsubscribe" in letter.headers:
-                    return  # a newsletter's reader is gone: that ends the subscription, and is nobody's failure
+                _note_refusal(letter, code_of(error))
             raise verdict(error) from error
         _mark_sent(letter)  # before the goodbye to the server: the window for a second copy stays small
 
 
 def note_bounce(letter: Letter, *, code: str, for_good: bool) -> None:
-    """Its address did not take it: said by the mail server while it was posted, or by a later report. Once."""
+    """Its address did not take it: said by the mail server while it was posted, or by a later report. Once each."""
+    key = f"bounced:{letter.pk}:{'for good' if for_good else 'this time'}"
     with transaction.atomic():
-        known = Letter.objects.filter(pk=letter.pk).exclude(state=Letter.State.BOUNCED)
-        if known.update(state=Letter.State.BOUNCED):
+        Letter.objects.filter(pk=letter.pk).update(state=Letter.State.BOUNCED)
+        if not Event.objects.filter(dedupe_key=key).exists():
             bounced = EmailBounced(
                 letter_id=letter.pk,
                 template=letter.template,
@@ -105,13 +113,29 @@ def note_bounce(letter: Letter, *, code: str, for_good: bool) -> None:
                 code=code,
                 for_good=for_good,
             )
-            publish(bounced, about=letter.subject_ref)
+            publish(bounced, about=letter.subject_ref, dedupe_key=key)
+
+
+def withdraw(letter: Letter) -> None:
+    """It is not posted any more: its reader wants no more of its kind."""
+    Letter.objects.filter(pk=letter.pk, state=Letter.State.QUEUED).update(state=Letter.State.WITHDRAWN)
+
+
+def is_newsletter(letter: Letter) -> bool:
+    return "List-Unsubscribe" in letter.headers
+
+
+def _note_refusal(letter: Letter, code: str) -> None:
+    note_bounce(letter, code=code, for_good=True)
+    if is_newsletter(letter):
+        raise ReaderGone
 
 
 def _mark_sent(letter: Letter) -> None:
+    """Unless somebody has reported otherwise since we read it."""
     with transaction.atomic(durable=True):
-        queued = Letter.objects.filter(pk=letter.pk).exclude(state=Letter.State.SENT)
-        if queued.update(state=Letter.State.SENT, sent_at=timezone.now()):
+        as_read = Letter.objects.filter(pk=letter.pk, state=letter.state)
+        if as_read.update(state=Letter.State.SENT, sent_at=timezone.now()):
             publish(
                 EmailSent(letter_id=letter.pk, template=letter.template, about=letter.subject_ref),
                 about=letter.subject_ref,
@@ -155,7 +179,7 @@ def _render(template: str, context: dict[str, Any]) -> dict[str, str]:
     subject = render_to_string(f"{part}.subject", context)
     return {
         # One line: a header that could hold two would be a way to inject more of them.
-        "subject": " ".join(subject.split()),
+        "subject": " ".join(subject.split())[:255],
         "text": render_to_string(f"{part}.txt", context),
         "html": render_to_string(f"{part}.html", context),
     }

@@ -10,6 +10,7 @@ class Letter(models.Model):
         QUEUED = "queued"
         SENT = "sent"
         BOUNCED = "bounced"
+        WITHDRAWN = "withdrawn"
 
     once = models.CharField(max_length=200, unique=True, help_text="Why this letter exists; a second is refused.")
     template = models.CharField(max_length=100)
@@ -30,10 +31,12 @@ class Letter(models.Model):
         constraints = [
             models.CheckConstraint(
                 name="letter_sent_says_when",
-                condition=Q(state="queued", sent_at=None) | Q(state="sent", sent_at__isnull=False) | Q(state="bounced"),
+                condition=Q(state__in=["queued", "withdrawn"], sent_at=None)
+                | Q(state="sent", sent_at__isnull=False)
+                | Q(state="bounced"),
             )
         ]
-        indexes = [models.Index(fields=["subject_ref"], name="letter_subject_ref")]
+        indexes = [models.Index(fields=["subject_ref", "state"], name="letter_about")]
 
     def __str__(self) -> str:
         return f"{self.template} to {self.to}"

@@ -1,11 +1,14 @@
 """What a mail server means when it says no: never, not now, or nothing at all (RFC 5321, section 4.2.1)."""
 
+import re
 import smtplib
 from typing import Final
 
 from notifications.pipeline.retries import Permanent, RetryLater
 
 SERVER_AWAY_WAIT: Final = 5.0  # seconds; an outage of the mail server burns no attempt
+_ENHANCED: Final = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
+NO_SUCH_MAILBOX: Final = ("5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1")
 CLOSING: Final = 421  # "service not available, closing the connection": about the server, not about the letter
 
 
@@ -25,8 +28,15 @@ def verdict(error: OSError) -> Exception:
 
 
 def refuses_address(error: OSError) -> bool:
-    """Whether it is the address that is refused for good, and not the letter or its sender (5yz after RCPT TO)."""
-    return isinstance(error, smtplib.SMTPRecipientsRefused) and 500 <= _answer(error)[0] < 600
+    """Whether the server says that there is no such mailbox, and not that it dislikes us, the letter or this moment.
+
+    Most servers refuse everything at RCPT TO, also a sender they have on a list: the enhanced code (RFC 3463) tells.
+    """
+    if not isinstance(error, smtplib.SMTPRecipientsRefused):
+        return False
+    code, words = _answer(error)
+    enhanced = _ENHANCED.match(words)
+    return enhanced.group() in NO_SUCH_MAILBOX if enhanced else code in (550, 551, 553)
 
 
 def code_of(error: OSError) -> str:

@@ -167,7 +167,8 @@ def _snooze(claim: _Claim, later: RetryLater) -> None:
         # It ended on its own feet, so what killed earlier workers was not this delivery.
         wait = timedelta(seconds=later.seconds)
         error = "" if later.going_well else str(later)
-        _put_back(claim, wait=wait, error=error, attempt=claim.delivery.attempt - 1, crashes=0)
+        burnt = 0 if later.going_well else claim.delivery.attempt - 1  # a long job that goes on has no bad past
+        _put_back(claim, wait=wait, error=error, attempt=burnt, crashes=0)
         _tell_brake(claim, later)
 
 

@@ -1,7 +1,12 @@
-"""/newsletter/…: the links in letters. Following one asks; pressing the button, or a mail program's one click, acts."""
+"""/newsletter/: asking for it, and the links in letters. Following one asks; pressing the button, or a mail program's
+one click, acts."""
 
+from django import forms
+from django.core.cache import cache
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
@@ -9,14 +14,37 @@ from django.views.decorators.http import require_http_methods
 from notifications.campaigns import mailing_list
 from notifications.campaigns.models import Subscriber
 
+ASKED_AN_HOUR = 20  # by one visitor, for whatever addresses
+
+
+class JoinForm(forms.Form):
+    email = forms.EmailField(
+        label=gettext_lazy("E-mail address"), max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "email"})
+    )
+
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
-def confirm(request: HttpRequest, token: str) -> HttpResponse:
+def join(request: HttpRequest) -> HttpResponse:
+    """The answer is the same for every address."""
+    form, said = JoinForm(request.POST or None), ""
+    if request.method == "POST" and form.is_valid():
+        said = "asked"
+        if not _too_often(request):
+            with transaction.atomic():
+                mailing_list.join(email=form.cleaned_data["email"])
+    return render(request, "notifications/newsletter_join.html", {"form": form, "said": said})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+def confirm(request: HttpRequest, answer: str) -> HttpResponse:
     """A link alone is no yes: scanners of mail follow every one."""
-    subscriber, said = get_object_or_404(Subscriber, token=token), ""
-    if request.method == "POST":
-        said = "confirmed" if mailing_list.confirm(subscriber) else "late"
+    subscriber = mailing_list.asked(answer)
+    said = "" if subscriber else "late"
+    if subscriber and request.method == "POST":
+        mailing_list.confirm(subscriber)
+        said = "confirmed"
     return render(request, "notifications/newsletter.html", {"subscriber": subscriber, "said": said})
 
 
@@ -29,3 +57,9 @@ def leave(request: HttpRequest, token: str) -> HttpResponse:
         mailing_list.leave(subscriber)
         said = "left"
     return render(request, "notifications/newsletter.html", {"subscriber": subscriber, "said": said, "leaving": True})
+
+
+def _too_often(request: HttpRequest) -> bool:
+    key = f"newsletter:{request.META.get('REMOTE_ADDR', '')}"
+    cache.add(key, 0, timeout=3600)
+    return cache.incr(key) > ASKED_AN_HOUR

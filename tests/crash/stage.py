@@ -115,10 +115,13 @@ class Stage:
 
     def _prepare(self, mutate: Callable[[], None]) -> None:
         from notifications.pipeline import doorbell
+        from notifications.webhooks import interest
         from orders import recovery
         from orders.gateways import stripe_client
 
-        doorbell.NOTIFY_EVERY = 0.0  # a throttled NOTIFY would be a boundary that comes and goes
+        # What is remembered for a while would be a boundary that comes and goes.
+        doorbell.NOTIFY_EVERY = 0.0
+        vars(interest)["REMEMBERED"] = -1.0
         if self.patience is not None:
             vars(stripe_client)["TOTAL_SECONDS"] = vars(recovery)["BRIEFLY"] = self.patience
             vars(stripe_client)["LIST_SECONDS"] = 10 * self.patience

@@ -61,6 +61,18 @@ def test_a_hard_bounce_ends_the_subscription(report, letter, deliver_due):
     assert Event.objects.filter(name="email.bounced").count() == 1
 
 
+def test_a_full_mailbox_ends_nothing_and_a_hard_bounce_after_it_does(report, letter, deliver_due):
+    number = {"letter": str(letter.pk)}
+    report(RecordType="Bounce", Type="SoftBounce", TypeCode=4096, ID=1, Metadata=number)
+    deliver_due()
+    assert state() == "confirmed"
+
+    report(RecordType="Bounce", Type="HardBounce", TypeCode=1, ID=2, Metadata=number)
+    deliver_due()
+
+    assert state() == "bounced"
+
+
 def test_a_block_is_about_the_letter_and_not_about_its_reader(report, letter, deliver_due):
     report(RecordType="Bounce", Type="Blocked", TypeCode=100006, ID=1, Metadata={"letter": str(letter.pk)})
     deliver_due()
