@@ -1,6 +1,11 @@
 """The API's own documentation, under the site's strict content policy."""
 
+from pathlib import Path
+
 import pytest
+import yaml
+
+OPENAPI = Path(__file__).resolve().parents[2] / "docs" / "openapi.yaml"
 
 pytestmark = pytest.mark.browser
 
@@ -11,7 +16,9 @@ def test_every_operation_is_shown(visit):
     page.goto("/api/docs/")
     page.wait_for_selector(".opblock")
 
-    assert page.locator(".opblock").count() == 20
+    described = yaml.safe_load(OPENAPI.read_text())["paths"].values()
+    methods = {"get", "post", "put", "patch", "delete"}
+    assert page.locator(".opblock").count() == sum(len(methods & path.keys()) for path in described)
 
 
 def test_an_order_can_be_placed_from_the_documentation(visit, shop):
