@@ -297,6 +297,8 @@ SPECTACULAR_SETTINGS = {
 }
 
 # -- Logs: lines for people in a terminal, JSON for machines ------------------------------
+# Where spans go (OpenTelemetry, OTLP over HTTP): http://collector:4318. Empty: nowhere, and nothing is loaded for it.
+OTEL_EXPORTER_OTLP_ENDPOINT: str = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", "")
 LOG_JSON = env.bool("LOG_JSON", default=not LOCAL)
 _shared_processors: list[Any] = [
     structlog.contextvars.merge_contextvars,

@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.conf import settings
 from django.utils.module_loading import autodiscover_modules
 
 
@@ -7,9 +8,12 @@ class NotificationsConfig(AppConfig):
     verbose_name = "After the commit"
 
     def ready(self) -> None:
+        from notifications import tracing
         from notifications.campaigns import reports  # noqa: F401  it listens
         from notifications.webhooks import fanout
 
         # Every process must know every handler: what is published here may run anywhere.
         autodiscover_modules("handlers", "subjects")
         fanout.listen_to_everything_public()
+        if settings.OTEL_EXPORTER_OTLP_ENDPOINT:
+            tracing.send_to(settings.OTEL_EXPORTER_OTLP_ENDPOINT)

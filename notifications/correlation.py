@@ -8,10 +8,13 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import structlog
 from django.http import HttpRequest, HttpResponse
 from django_structlog.middlewares import RequestMiddleware
+
+from notifications import tracing
 
 _correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
 _actor: ContextVar[str | Callable[[], str]] = ContextVar("actor", default="system")
@@ -76,7 +79,25 @@ class CorrelationMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request_id = structlog.contextvars.get_contextvars().get("request_id") or str(uuid.uuid4())
-        with bound(correlation_id=request_id, actor=lambda: _person_behind(request)):
+        with (
+            bound(correlation_id=request_id, actor=lambda: _person_behind(request)),
+            tracing.span(str(request.method), kind="SERVER", waybill__request_id=request_id) as span,
+        ):
             response = self.get_response(request)
+            if span is not None:
+                _describe(span, request, response)
         response["X-Request-ID"] = request_id
         return response
+
+
+def _describe(span: Any, request: HttpRequest, response: HttpResponse) -> None:
+    """By its route, not its path: that may hold a guest's key or an address."""
+    route = f"/{request.resolver_match.route}" if request.resolver_match else "(no such page)"
+    span.update_name(f"{request.method} {route}")
+    span.set_attributes(
+        {
+            "http.request.method": str(request.method),
+            "http.route": route,
+            "http.response.status_code": response.status_code,
+        }
+    )

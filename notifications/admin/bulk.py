@@ -1,5 +1,6 @@
 """Deciding about many failures at once: the groups on top of the page Failures, and the buttons there."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -10,17 +11,22 @@ from django.utils import timezone
 
 from notifications.context import forget_health
 from notifications.pipeline import brakes, bulk, deadletters
+from notifications.pipeline.decisions import NotWaiting
 from notifications.pipeline.events import subscriptions
 from notifications.pipeline.models import Brake, BulkDecision
 
 SHOWN = 5  # decisions, the latest
+UNDONE_WITHIN = timedelta(days=7)  # the button is offered for so long
 
 
 def facts(*, may_decide: bool) -> dict[str, Any]:
     """What the page shows above its list: who is held back, groups of at least two, the latest decisions."""
     groups = [group for group in deadletters.groups() if group.count > 1]
-    latest = list(BulkDecision.objects.order_by("-pk")[:SHOWN])
-    worth_showing = groups or any(job.state == BulkDecision.State.RUNNING for job in latest)
+    latest = list(BulkDecision.objects.select_related("undone_by").order_by("-pk")[:SHOWN])
+    running = any(job.state == BulkDecision.State.RUNNING for job in latest)
+    worth_showing = groups or running or any(may_undo(job) for job in latest)
+    for job in latest:
+        job.may_undo = may_undo(job)  # type: ignore[attr-defined]
     held = Brake.objects.holding(timezone.now()).order_by("handler")
     return {
         "groups": groups,
@@ -28,6 +34,12 @@ def facts(*, may_decide: bool) -> dict[str, Any]:
         "decisions": latest if worth_showing else [],
         "may_decide": may_decide,
     }
+
+
+def may_undo(job: BulkDecision) -> bool:
+    """Whether it gave up many, is over, and nobody has taken that back."""
+    over = job.action == BulkDecision.Action.DISCARD and job.state != BulkDecision.State.RUNNING
+    return over and not hasattr(job, "undone_by") and timezone.now() - job.started_at < UNDONE_WITHIN
 
 
 def decide(request: HttpRequest, *, by: str) -> HttpResponse:
@@ -67,6 +79,18 @@ def hold(request: HttpRequest, *, by: str) -> HttpResponse:
         messages.success(request, f"{handler} goes on.")
     else:
         messages.warning(request, f"Nothing held {handler} back.")
+    return redirect(reverse("admin:notifications_failure_changelist"))
+
+
+def undo(request: HttpRequest, pk: int, *, by: str) -> HttpResponse:
+    job = get_object_or_404(BulkDecision, pk=pk)
+    try:
+        taken_back = bulk.undo(job, by=by)
+    except NotWaiting as late:
+        messages.warning(request, f"{late}.")
+    else:
+        messages.success(request, f"{taken_back.total} are taken back, ten a second.")
+        forget_health()
     return redirect(reverse("admin:notifications_failure_changelist"))
 
 

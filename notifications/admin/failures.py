@@ -86,6 +86,7 @@ class FailureAdmin(DeliveryPages):
             path("groups/decide/", self._decision(self.group_view), name="notifications_failure_group"),
             path("handlers/", self._decision(self.brake_view), name="notifications_failure_brake"),
             path("groups/<int:pk>/stop/", self._decision(self.stop_view), name="notifications_failure_stop"),
+            path("groups/<int:pk>/undo/", self._decision(self.undo_many_view), name="notifications_failure_undo_many"),
         ]
         return pressed + super().get_urls()
 
@@ -171,6 +172,10 @@ class FailureAdmin(DeliveryPages):
     def brake_view(self, request: HttpRequest) -> HttpResponse:
         self._refuse_unless_deciding(request)
         return bulk.hold(request, by=by(request))
+
+    def undo_many_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        self._refuse_unless_deciding(request)
+        return bulk.undo(request, pk, by=by(request))
 
     def stop_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         self._refuse_unless_deciding(request)

@@ -3,9 +3,11 @@
 Each step is one transaction: some recipients get the row of their letter, and posting each is a delivery of its own.
 """
 
+from datetime import timedelta
 from typing import Final
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from notifications.campaigns import mailing_list
@@ -19,6 +21,7 @@ from notifications.pipeline.retries import RetryLater
 
 A_SECOND: Final = 60  # steps in a minute, where as many letters are wanted
 MOST_WAITING: Final = 20  # letters of a campaign that wait to be posted; more where a step writes more
+WAITS_AT_MOST: Final = timedelta(minutes=10)
 FUSE: Final = (100, 20)  # of the last so many letters so many bounced: something is wrong with us, not with them
 TOO_MANY_BOUNCED: Final = "More than 20 of the last 100 letters bounced. See what the mail server says, then go on."
 TEMPLATE: Final = "notifications/campaign"
@@ -40,7 +43,7 @@ def resume(campaign: Campaign) -> None:
 
 
 def pause(campaign: Campaign) -> None:
-    """Write no more letters; those that are written go out. Raises NotNow unless it is running."""
+    """Write no more letters; the few that are written go out. Raises NotNow unless it is running."""
     if not Campaign.objects.filter(pk=campaign.pk, state=State.RUNNING).update(state=State.PAUSED):
         raise NotNow(f"{campaign} is not running.")
     campaign.refresh_from_db()
@@ -57,8 +60,10 @@ def carry_on(campaign_id: int) -> None:
             return
         if campaign.total is None:
             _enlist(campaign)
+        if _blows_the_fuse(campaign):
+            return
         count, seconds = pace(campaign.per_minute)
-        left = _is_held(campaign, count) or _write_some(campaign, count)
+        left = _enough_wait(campaign, count) or _write_some(campaign, count)
     if left:
         raise RetryLater(seconds, "more are left", going_well=True)
 
@@ -93,22 +98,32 @@ def _enlist(campaign: Campaign) -> None:
     campaign.save(update_fields=["total"])
 
 
-def _is_held(campaign: Campaign, count: int) -> bool:
-    """Whether to write none now: enough wait to be posted, or so many came back that a person should look first."""
-    letters = Letter.objects.filter(subject_ref=subject_of(campaign))
+def _blows_the_fuse(campaign: Campaign) -> bool:
+    """Whether so many letters came back that it pauses, for a person to look first."""
     looked_at, too_many = FUSE
-    newest = letters.exclude(state=Letter.State.QUEUED).order_by("-pk").values_list("state", flat=True)[:looked_at]
-    if list(newest).count(Letter.State.BOUNCED) > too_many and not campaign.fuse_overridden:
-        Campaign.objects.filter(pk=campaign.pk).update(state=State.PAUSED, note=TOO_MANY_BOUNCED)
-        campaign.state = State.PAUSED
+    ended = _letters(campaign).exclude(state=Letter.State.QUEUED).order_by("-pk")
+    if campaign.fuse_overridden or list(ended.values_list("state", flat=True)[:looked_at]).count("bounced") <= too_many:
         return False
-    return letters.filter(state=Letter.State.QUEUED).count() >= max(MOST_WAITING, 2 * count)
+    campaign.state, campaign.note = State.PAUSED, TOO_MANY_BOUNCED
+    campaign.save(update_fields=["state", "note"])
+    return True
+
+
+def _enough_wait(campaign: Campaign, count: int) -> bool:
+    """Whether letters pile up before the mail server, so that more of them would only be too late to be withdrawn.
+
+    One that waits for longer has died, or somebody has discarded it: it holds up nobody behind it.
+    """
+    waiting = _letters(campaign).filter(state=Letter.State.QUEUED, queued_at__gt=timezone.now() - WAITS_AT_MOST)
+    return waiting.count() >= max(MOST_WAITING, 2 * count)
+
+
+def _letters(campaign: Campaign) -> QuerySet[Letter]:
+    return Letter.objects.filter(subject_ref=subject_of(campaign))
 
 
 def _write_some(campaign: Campaign, count: int) -> bool:
     """Whether there are more."""
-    if campaign.state != State.RUNNING:
-        return False
     waiting = campaign.recipients.filter(letter=None, skipped=False).order_by("pk")
     some = list(waiting.select_related("subscriber")[:count])
     for recipient in some:

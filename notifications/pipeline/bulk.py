@@ -7,7 +7,7 @@ so it survives whatever its worker does not, anybody can watch it, and a person 
 from contextlib import suppress
 from typing import Final
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from notifications.pipeline import decisions
@@ -45,10 +45,31 @@ def decide(
     return bulk
 
 
+def undo(discarded: BulkDecision, *, by: str) -> BulkDecision:
+    """Take a discard of many back: what it has given up is as it was. Raises NotWaiting when that has been done, or
+    when the job was no discard or is not over.
+    """
+    if discarded.action != Action.DISCARD or discarded.state == State.RUNNING:
+        raise NotWaiting(f"{discarded} cannot be taken back")
+    same = {name: getattr(discarded, name) for name in ("handler", "fingerprint", "up_to", "reason")}
+    bulk = BulkDecision(action=Action.UNDO, undoes=discarded, by=by, **same)
+    try:
+        with transaction.atomic():
+            bulk.total = matching(bulk).count()
+            bulk.save()
+            publish(BulkDecided(bulk_id=bulk.pk), about=bulk)
+    except IntegrityError as error:
+        raise NotWaiting(f"{discarded} has been taken back already") from error
+    return bulk
+
+
 def matching(bulk: BulkDecision) -> DeliveryQuerySet:
-    """What is left to decide about: dead still, and dead when it was decided."""
+    """What is left to decide about: dead still, and dead when it was decided; or what the other job has discarded."""
     wanted = {"handler": bulk.handler, "fingerprint": bulk.fingerprint, "pk__lte": bulk.up_to}
-    return Delivery.objects.dead().filter(**{name: value for name, value in wanted.items() if value})
+    chosen = Delivery.objects.filter(**{name: value for name, value in wanted.items() if value})
+    if bulk.undoes is None:
+        return chosen.dead()
+    return chosen.filter(state=Delivery.State.CANCELLED, finished_at__gte=bulk.undoes.started_at)
 
 
 def stop(bulk: BulkDecision, *, by: str) -> bool:
@@ -59,7 +80,7 @@ def stop(bulk: BulkDecision, *, by: str) -> bool:
 
 def carry_on(bulk_id: int) -> None:
     """The next few. Raises RetryLater while more are left."""
-    bulk = BulkDecision.objects.select_related("canary").get(pk=bulk_id)
+    bulk = BulkDecision.objects.select_related("canary", "undoes").get(pk=bulk_id)
     if bulk.state != State.RUNNING:
         return
     if bulk.canary_first and not _canary_is_well(bulk):
@@ -98,6 +119,8 @@ def _decide_about(bulk: BulkDecision, rows: list[Delivery]) -> None:
         with suppress(NotWaiting):  # somebody was faster
             if bulk.action == Action.RETRY:
                 decisions.retry(delivery=row, by=bulk.by)
+            elif bulk.undoes is not None:
+                _take_back(row, bulk.undoes, by=bulk.by)
             else:
                 decisions.discard(delivery=row, by=bulk.by, reason=bulk.reason)
     if rows:
@@ -105,6 +128,13 @@ def _decide_about(bulk: BulkDecision, rows: list[Delivery]) -> None:
         # Counted from what is left: a worker that died in the middle has decided about some that it told nobody of.
         done = max(bulk.total - matching(bulk).filter(pk__gt=reached).count(), 0)
         BulkDecision.objects.filter(pk=bulk.pk).update(done=done, reached=reached)
+
+
+def _take_back(row: Delivery, discarded: BulkDecision, *, by: str) -> None:
+    """If it was that job that gave it up: somebody may have discarded others of the kind one by one."""
+    last = (row.resolution or [{}])[-1]
+    if (last.get("by"), last.get("reason")) == (discarded.by, discarded.reason):
+        decisions.undo(delivery=row, by=by)
 
 
 def _end(bulk: BulkDecision, state: BulkDecision.State, *, note: str = "") -> None:

@@ -13,7 +13,7 @@ import structlog
 from django.db import connection, transaction
 from django.utils import timezone
 
-from notifications import correlation
+from notifications import correlation, tracing
 from notifications.pipeline import brakes, deadletters, effects, ordering
 from notifications.pipeline.decisions import entry
 from notifications.pipeline.events import BadPayload, Subscription, declared, subscription_of
@@ -66,7 +66,10 @@ def attempt(*, delivery_id: int, worker: Worker) -> bool:
     if claim is None:
         return False
     event = claim.delivery.event
-    with correlation.bound(correlation_id=event.correlation_id, actor=claim.delivery.handler, cause=event.pk):
+    with (
+        correlation.bound(correlation_id=event.correlation_id, actor=claim.delivery.handler, cause=event.pk),
+        tracing.span(claim.delivery.handler, kind="CONSUMER", parent=event.traceparent, **_facts(claim)),
+    ):
         try:
             _run(claim)
         except Fenced:
@@ -221,6 +224,7 @@ def _tell_brake(claim: _Claim, error: Exception | None = None) -> None:
 
 
 def _record_error(claim: _Claim, error: Exception) -> None:
+    tracing.failed(error)
     text = "".join(traceback.format_exception(error))[-TRACEBACK_KEPT:]
     _record(claim, Attempt.Outcome.ERROR, error_class=type(error).__qualname__, message=str(error), traceback=text)
 
@@ -240,6 +244,20 @@ def _record(claim: _Claim, outcome: Attempt.Outcome, **facts: str) -> None:
 
 def _sentence(error: Exception) -> str:
     return f"{type(error).__qualname__}: {error}" if not isinstance(error, Permanent) else str(error)
+
+
+def _facts(claim: _Claim) -> dict[str, str | int]:
+    """Attributes of its span, by the names of OpenTelemetry's conventions for messaging where there are some."""
+    event = claim.delivery.event
+    return {
+        "messaging__system": tracing.SERVICE,
+        "messaging__destination__name": claim.delivery.queue,
+        "messaging__message__id": str(event.uid),
+        "messaging__message__conversation_id": event.correlation_id,
+        "waybill__event": event.name,
+        "waybill__delivery": claim.delivery.pk,
+        "waybill__attempt": claim.delivery.attempt,
+    }
 
 
 def _names(claim: _Claim) -> dict[str, Any]:

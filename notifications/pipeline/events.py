@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Self, TypeVar, Union, cast, dataclass_transfor
 from django.db import models, transaction
 from django.utils import timezone
 
-from notifications import correlation
+from notifications import correlation, tracing
 from notifications.pipeline import doorbell, ordering
 from notifications.pipeline.models import Delivery, Event
 from notifications.pipeline.retries import USUAL, Retry
@@ -254,6 +254,7 @@ def _record(event: DomainEvent, about: models.Model | str, dedupe_key: str | Non
         subject=about if isinstance(about, str) else subject_of(about),
         payload=event.payload(),
         correlation_id=correlation.correlation_id(),
+        traceparent=tracing.traceparent(),
         causation_id=correlation.cause(),
         actor=correlation.actor(),
         dedupe_key=dedupe_key,

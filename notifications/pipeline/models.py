@@ -26,6 +26,7 @@ class Event(models.Model):
     subject = models.CharField(max_length=100, blank=True, help_text="What it is about, as “order:17”.")
     payload = models.JSONField()
     correlation_id = models.CharField(max_length=64, db_index=True)
+    traceparent = models.CharField(max_length=55, blank=True, help_text="Its publisher's span, where spans are sent.")
     causation = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="effects")
     actor = models.CharField(max_length=100)
     dedupe_key = models.CharField(max_length=200, null=True, unique=True)
@@ -279,6 +280,7 @@ class BulkDecision(models.Model):
     class Action(models.TextChoices):
         RETRY = "retry"
         DISCARD = "discard"
+        UNDO = "undo"
 
     class State(models.TextChoices):
         RUNNING = "running"
@@ -287,6 +289,9 @@ class BulkDecision(models.Model):
         FAILED = "failed"
 
     action = models.CharField(max_length=10, choices=Action)
+    undoes = models.OneToOneField(
+        "self", null=True, on_delete=models.PROTECT, related_name="undone_by", help_text="The discard it takes back."
+    )
     handler = models.CharField(max_length=150, blank=True, help_text="Of this handler only.")
     fingerprint = models.CharField(max_length=16, blank=True, help_text="Of this kind of failure only.")
     up_to = models.PositiveBigIntegerField(help_text="The last delivery that was dead when it was decided.")

@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import stripe
 
+from notifications import tracing
 from notifications.deadlines import TimedResponse, remaining
 
 CONNECT_SECONDS: Final = 1.0
@@ -39,7 +40,8 @@ class TimedClient(stripe.HTTPClient):
         """
         target = urlsplit(url)
         try:
-            answer, body = self._exchange(method, target, dict(headers or {}), post_data)
+            with tracing.span(f"{method.upper()} gateway", kind="CLIENT", server__address=target.hostname or ""):
+                answer, body = self._exchange(method, target, dict(headers or {}), post_data)
         except (OSError, http.client.HTTPException) as error:
             self._forget()
             raise _no_answer(f"{type(error).__name__}: {error}") from error

@@ -562,6 +562,24 @@ def test_a_decision_about_many_can_be_stopped(staff):
     assert BulkDecision.objects.get().state == "stopped"
 
 
+def test_a_discard_of_many_can_be_taken_back_once(staff, colleague):
+    group, _ = group_of(3)
+    staff.post(GROUPS, group | {"decision": "discard", "reason": "not needed"})
+    BulkDecision.objects.update(state="done", finished_at=timezone.now())
+    Delivery.objects.update(
+        state="cancelled", resolution=[{"action": "discard", "by": "user:1", "reason": "not needed", "was": "dead"}]
+    )
+    undo = f"/admin/notifications/failure/groups/{BulkDecision.objects.get().pk}/undo/"
+    assert "Take it back" in staff.get(FAILURES).content.decode()
+
+    assert said(staff.post(undo, follow=True)) == ["3 are taken back, ten a second."]
+    [warning] = said(staff.post(undo, follow=True))
+
+    assert warning.endswith("has been taken back already.")
+    assert "Take it back" not in staff.get(FAILURES).content.decode()
+    assert colleague("view_failure").post(undo).status_code == 403
+
+
 def test_who_may_only_look_sees_the_groups_and_no_buttons(colleague):
     group, _ = group_of(3)
     browser = colleague("view_failure")

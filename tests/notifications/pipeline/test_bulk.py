@@ -5,6 +5,7 @@ from django.utils import timezone
 
 from notifications.models import BulkDecision, Delivery
 from notifications.pipeline import bulk, decisions
+from notifications.pipeline.decisions import NotWaiting
 from notifications.pipeline.retries import Permanent
 from tests.notifications.pipeline.conftest import ParcelPacked
 
@@ -142,3 +143,36 @@ def test_a_worker_killed_in_the_middle_leaves_nothing_out_and_does_nothing_twice
     job.refresh_from_db()
     assert (job.done, job.state, Delivery.objects.dead().count()) == (DEAD, State.DONE, 0)
     assert {len(row.resolution) for row in Delivery.objects.exclude(resolution=None)} == {1}
+
+
+def test_a_discard_of_many_is_taken_back_by_one_button(dead, ill, second):
+    alone = Delivery.objects.dead().last()
+    decisions.discard(delivery=alone, by="user:2", reason="by hand")
+    job = group(dead, Action.DISCARD, reason="the depot is gone")
+    for _ in range(4):
+        second()
+    assert not Delivery.objects.dead().exists()
+    job.refresh_from_db()
+
+    back = bulk.undo(job, by="user:1")
+    for _ in range(4):
+        second()
+
+    back.refresh_from_db()
+    assert (back.state, Delivery.objects.dead().count()) == (State.DONE, DEAD - 1)
+    assert Delivery.objects.get(pk=alone.pk).state == "cancelled"
+    with pytest.raises(NotWaiting, match="taken back already"):
+        bulk.undo(job, by="user:1")
+
+
+def test_only_a_discard_that_is_over_can_be_taken_back(dead, ill, second):
+    running = group(dead, Action.DISCARD, reason="x")
+    with pytest.raises(NotWaiting, match="cannot be taken back"):
+        bulk.undo(running, by="user:1")
+    bulk.stop(running, by="user:1")
+    retried = group(dead)
+    bulk.stop(retried, by="user:1")
+    retried.refresh_from_db()
+
+    with pytest.raises(NotWaiting, match="cannot be taken back"):
+        bulk.undo(retried, by="user:1")
