@@ -566,9 +566,8 @@ def test_a_discard_of_many_can_be_taken_back_once(staff, colleague):
     group, _ = group_of(3)
     staff.post(GROUPS, group | {"decision": "discard", "reason": "not needed"})
     BulkDecision.objects.update(state="done", finished_at=timezone.now())
-    Delivery.objects.update(
-        state="cancelled", resolution=[{"action": "discard", "by": "user:1", "reason": "not needed", "was": "dead"}]
-    )
+    discarded = {"action": "discard", "by": "user:1", "reason": "not needed", "was": "dead"}
+    Delivery.objects.update(state="cancelled", finished_at=timezone.now(), resolution=[discarded])
     undo = f"/admin/notifications/failure/groups/{BulkDecision.objects.get().pk}/undo/"
     assert "Take it back" in staff.get(FAILURES).content.decode()
 
