@@ -30,7 +30,8 @@ ALLOWED_HOSTS: list[str] = (
     else required("ALLOWED_HOSTS").split(",")
 )
 SITE_URL: str = env.str("SITE_URL", _up.get("url", "http://127.0.0.1:8000" if LOCAL else f"https://{ALLOWED_HOSTS[0]}"))
-CSRF_TRUSTED_ORIGINS = [SITE_URL.rstrip("/")]
+SITE_URL = SITE_URL.rstrip("/")  # paths begin with one
+CSRF_TRUSTED_ORIGINS = [SITE_URL]
 
 # -- What it is made of -------------------------------------------------------------------
 INSTALLED_APPS = [

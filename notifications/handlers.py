@@ -30,7 +30,7 @@ def send_letter(event: EmailQueued) -> None:
         withdraw(letter)
         return
     with suppress(ReaderGone):
-        post_letter(letter_id=letter.pk)
+        post_letter(letter)
 
 
 @subscribe(EmailBounced)
@@ -66,7 +66,7 @@ def email_new_failure(event: DeliveryBuried) -> None:
         once=f"failure:{event.handler}:{event.fingerprint}:{hour}",
         template="notifications/failure",
         to=settings.OPERATOR_EMAIL,
-        context={"event": event, "failed": failed, "page": f"{settings.SITE_URL.rstrip('/')}{page}"},
+        context={"event": event, "failed": failed, "page": f"{settings.SITE_URL}{page}"},
         about=failed,
     )
 
@@ -77,7 +77,7 @@ def email_digest(event: ClockHour) -> None:
     end = datetime.fromisoformat(event.at)
     if not (groups := deadletters.untold(end - timedelta(hours=1), end)):
         return
-    page = f"{settings.SITE_URL.rstrip('/')}{reverse('admin:notifications_failure_changelist')}"
+    page = f"{settings.SITE_URL}{reverse('admin:notifications_failure_changelist')}"
     queue_letter(
         once=f"digest:{event.at}",
         template="notifications/digest",
@@ -108,6 +108,6 @@ def email_endpoint_disabled(event: EndpointDisabled) -> None:
         once=f"endpoint-disabled:{endpoint.pk}:{endpoint.disabled_at.isoformat()}",
         template="notifications/endpoint_disabled",
         to=endpoint.owner.email,
-        context={"endpoint": endpoint, "page": f"{settings.SITE_URL.rstrip('/')}{page}"},
+        context={"endpoint": endpoint, "page": f"{settings.SITE_URL}{page}"},
         about=endpoint,
     )

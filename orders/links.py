@@ -17,7 +17,7 @@ def guest_path(order: Order) -> str:
 
 def guest_link(order: Order) -> str:
     """The same as an absolute address, for mails."""
-    return settings.SITE_URL.rstrip("/") + guest_path(order)
+    return settings.SITE_URL + guest_path(order)
 
 
 def key_opens(key: str, *, number: str) -> bool:

@@ -51,10 +51,9 @@ def pause(campaign: Campaign) -> None:
 
 def carry_on(campaign_id: int) -> None:
     """The next few recipients. For the handler of `campaign.started`. Raises RetryLater while more are left."""
-    running = effects.current.get()
-    assert running is not None, "a campaign is carried on by its delivery"
+    driven_by = effects.this_delivery().event_id
     with transaction.atomic(durable=True):
-        mine = Campaign.objects.select_for_update(no_key=True).filter(driven_by=running.event_id, state=State.RUNNING)
+        mine = Campaign.objects.select_for_update(no_key=True).filter(driven_by=driven_by, state=State.RUNNING)
         campaign = mine.filter(pk=campaign_id).first()
         if campaign is None:
             return

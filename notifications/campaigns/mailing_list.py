@@ -96,7 +96,7 @@ def _answer_to(subscriber: Subscriber) -> str:
 
 
 def _address(name: str, key: str) -> str:
-    return f"{settings.SITE_URL.rstrip('/')}{reverse(name, args=[key])}"
+    return f"{settings.SITE_URL}{reverse(name, args=[key])}"
 
 
 def _end(email: str, state: Subscriber.State, *, unless: list[Subscriber.State]) -> None:

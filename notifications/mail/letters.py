@@ -77,14 +77,13 @@ def resend(letter: Letter, *, key: str) -> Letter:
     return again
 
 
-def post_letter(*, letter_id: int) -> None:
+def post_letter(letter: Letter) -> None:
     """Hand the letter to the mail server, unless that has been done.
 
     Killed between the server's "accepted" and our commit, it is posted again under the same
     Message-ID: mail knows no stronger promise. Raises RetryLater while the server is away, Permanent when it will
     never take this letter, and ReaderGone when it is a newsletter to an address that does not exist.
     """
-    letter = Letter.objects.get(pk=letter_id)
     if letter.state == Letter.State.SENT:
         return
     with _server() as server:

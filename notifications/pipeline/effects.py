@@ -25,6 +25,14 @@ class MayHaveHappened(Permanent):
     """A call was begun and its end is not known: only a person can tell, or decide."""
 
 
+def this_delivery() -> Delivery:
+    """The one whose handler asks. Raises RuntimeError outside of handlers."""
+    delivery = current.get()
+    if delivery is None:
+        raise RuntimeError("this is for handlers: no delivery is being run")
+    return delivery
+
+
 def once(step: str, call: Callable[[str], Any], *, repeatable: bool = True) -> Any:
     """What `call(key)` returned, now or in an earlier run of this delivery. The result must be JSON.
 
@@ -32,9 +40,7 @@ def once(step: str, call: Callable[[str], Any], *, repeatable: bool = True) -> A
     first. `call` raises RetryLater or Permanent for what surely did not happen; any other error leaves it open.
     Outside a transaction only, so for handlers with atomic=False. Raises MayHaveHappened.
     """
-    delivery = current.get()
-    if delivery is None:
-        raise RuntimeError("once() is for handlers: no delivery is being run")
+    delivery = this_delivery()
     if connection.in_atomic_block:
         raise RuntimeError("once() inside a transaction: subscribe the handler with atomic=False")
     key = f"{delivery.uid}:{step}"

@@ -33,9 +33,8 @@ def carry_out(*, call_id: int) -> None:
 
     For the handler of `webhook.queued`. Raises RetryLater while it does not work, and Permanent when it never did.
     """
-    running = effects.current.get()
-    assert running is not None, "calls are made by deliveries"
-    mine = Call.objects.filter(pk=call_id, queued_by=running.event_id, state__in=[State.QUEUED, State.FAILED])
+    queued_by = effects.this_delivery().event_id
+    mine = Call.objects.filter(pk=call_id, queued_by=queued_by, state__in=[State.QUEUED, State.FAILED])
     call = mine.select_related("endpoint__owner", "event").first()
     if call is None:
         return
@@ -116,7 +115,7 @@ def _note_failure(call: Call, answer: Answer) -> None:
 
 def _locked(call: Call) -> Endpoint | None:
     """The endpoint as it is now; None when it has been deleted meanwhile."""
-    return Endpoint.objects.select_for_update(no_key=True).filter(pk=call.endpoint_id).first()
+    return Endpoint.objects.locked().filter(pk=call.endpoint_id).first()
 
 
 def _write(call: Call, answer: Answer, **changes: Any) -> None:

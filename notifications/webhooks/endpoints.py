@@ -120,7 +120,7 @@ def send_test(endpoint: Endpoint) -> Call:
     """Call it once with `webhook.tested`, which no other endpoint hears of; a test that waits already is that call."""
     patience.try_at_once(endpoint)
     with transaction.atomic():
-        Endpoint.objects.select_for_update(no_key=True).filter(pk=endpoint.pk).first()
+        Endpoint.objects.locked().filter(pk=endpoint.pk).first()
         tests = Call.objects.filter(endpoint=endpoint, event__name=WebhookTested.name, state=Call.State.QUEUED)
         waiting = tests.select_related("event").first()
         return waiting or queue_call(endpoint, publish(WebhookTested(endpoint_id=endpoint.pk), about=endpoint))

@@ -39,7 +39,7 @@ def _is_wanted(event: DomainEvent) -> bool:
 
 def queue_webhooks(event: DomainEvent) -> None:  # noqa: ARG001  the row says more than the event
     """A call for each endpoint that listens to this event and may know of it."""
-    record = _of_this_delivery()
+    record = effects.this_delivery().event
     owner = told(record.subject).owner_id
     for endpoint in Endpoint.objects.enabled().filter(Q(owner__is_staff=True) | Q(owner=owner)):
         if record.name in endpoint.events:
@@ -50,7 +50,7 @@ def catch_up(event: EndpointListens) -> None:
     """Offer what was published since it listens, to whom processes did not know of it yet."""
     endpoint = Endpoint.objects.enabled().select_related("owner").filter(pk=event.endpoint_id).first()
     if endpoint is not None:
-        for record in _published_since(_of_this_delivery().occurred_at, endpoint.events):
+        for record in _published_since(effects.this_delivery().event.occurred_at, endpoint.events):
             if may_hear(endpoint, record):
                 queue_call(endpoint, record)
 
@@ -80,12 +80,6 @@ def queue(call: Call) -> None:
     call.save(update_fields=["queued_by", "queued_at", "state", "attempts", "delivered_at"])
 
 
-def _of_this_delivery() -> Event:
-    running = effects.current.get()
-    assert running is not None
-    return running.event
-
-
 def _published_since(start: datetime, names: Iterable[str]) -> Iterator[Event]:
     for name in names:
         for record in Event.objects.filter(name=name).order_by("-pk").iterator(chunk_size=200):
@@ -103,7 +97,7 @@ def _body(record: Event) -> str:
         "sequence": record.pk,
         "object": about.kind,
         "object_id": about.id,
-        "url": f"{settings.SITE_URL.rstrip('/')}{about.path}" if about.path else None,
+        "url": f"{settings.SITE_URL}{about.path}" if about.path else None,
         "request_id": record.correlation_id,
     }
     return json.dumps({"type": record.name, "timestamp": record.occurred_at.isoformat(), "data": what})

@@ -21,6 +21,10 @@ class EndpointQuerySet(models.QuerySet["Endpoint"]):
     def enabled(self) -> Self:
         return self.filter(disabled_at=None, owner__is_active=True)
 
+    def locked(self) -> Self:
+        """For changes. Its calls may still be written meanwhile: they only refer to it."""
+        return self.select_for_update(no_key=True)
+
 
 class Endpoint(models.Model):
     """An address of its owner that is told of the events it has chosen.

@@ -206,4 +206,4 @@ def order_bodies(orders: Sequence[Order]) -> list[dict[str, Any]]:
 
 def _absolute(path: str) -> str:
     # From the settings, never from the request: a Host header must not choose where our links lead.
-    return settings.SITE_URL.rstrip("/") + path
+    return settings.SITE_URL + path

@@ -176,7 +176,7 @@ def _confirm(gateway_id: str, request: Charge) -> stripe.PaymentIntent:
         gateway_id,
         {
             "payment_method": request.payment_method,
-            "return_url": request.return_url or f"{settings.SITE_URL.rstrip('/')}/orders/{request.order_number}/",
+            "return_url": request.return_url or f"{settings.SITE_URL}/orders/{request.order_number}/",
         },
         {"idempotency_key": request.reference},
     )

@@ -69,7 +69,7 @@ def cart_count(context: dict[str, Any]) -> int:
 @register.simple_tag
 def staff_link(name: str, *args: Any) -> str:
     """The absolute address of a staff page, for letters."""
-    return settings.SITE_URL.rstrip("/") + reverse(name, args=args)
+    return settings.SITE_URL + reverse(name, args=args)
 
 
 def _time(moment: datetime, words: str) -> SafeString:

@@ -463,7 +463,7 @@ def test_staff_may_open_every_order(client, admin_client, bank):
 
 
 def test_the_link_for_mails_is_absolute(client, settings, bank):
-    settings.SITE_URL = "https://shop.example/"
+    settings.SITE_URL = "https://shop.example"
     order = an_order(client)
 
     link = links.guest_link(order)

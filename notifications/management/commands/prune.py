@@ -10,7 +10,9 @@ from notifications.webhooks import calls
 
 
 class Command(BaseCommand):
-    help = "Forgets deliveries that ended more than 30 days ago, and what the clock said more than two days ago."
+    help = (
+        "Forgets what is old enough: deliveries, stopped workers and webhook calls that ended, and what the clock said."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="for programs")

@@ -223,7 +223,7 @@ def test_the_letter_names_its_reader_and_can_be_left_with_one_click(spring, to_t
     to_the_end(spring)
 
     [letter] = mail.outbox
-    leave = f"{settings.SITE_URL.rstrip('/')}/newsletter/leave/{reader.token}/"
+    leave = f"{settings.SITE_URL}/newsletter/leave/{reader.token}/"
     assert letter.subject == "Spring, Reader 0"
     assert "Dear Reader 0," in letter.body
     assert leave in letter.body

@@ -96,7 +96,7 @@ def test_an_order_is_told_by_its_number_and_where_to_read_it(endpoint, receiver,
 
     [heard] = receiver.heard
     assert heard.said["data"]["object_id"] == "W-1001"
-    assert heard.said["data"]["url"] == f"{settings.SITE_URL.rstrip('/')}/api/v1/orders/W-1001/"
+    assert heard.said["data"]["url"] == f"{settings.SITE_URL}/api/v1/orders/W-1001/"
 
 
 def test_without_an_endpoint_an_event_costs_no_delivery(transactional_db, cancel):
