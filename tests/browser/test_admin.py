@@ -46,6 +46,23 @@ def dead(shop, order):
     return int(done.stdout.split("buried ")[1].split()[0])
 
 
+# One of each thing that the shop's demo has none of. It sends nothing.
+ADD = """
+from accounts.models import User
+from notifications.models import Campaign, Endpoint, Subscriber
+Subscriber.objects.create(email="reader@example.com")
+Campaign.objects.create(name="spring", subject="Spring, {name}", text="Dear {name}", per_minute=60)
+Endpoint.objects.create(owner=User.objects.get(is_superuser=True), url="https://hooks.example/", events=["order.paid"])
+print("added")
+"""
+
+
+@pytest.fixture(scope="module")
+def others(shop):
+    done = shop.manage("shell", "-c", ADD)
+    assert "added" in done.stdout, done.stderr
+
+
 @pytest.fixture
 def staff(visit, shop):
     """`staff(java_script_enabled=False)`: a page of somebody of the staff, on the dashboard."""
@@ -110,7 +127,7 @@ def walk(page, dead):
     page.goto("/admin/orders/order/")
     page.click("#result_list tbody th a")
     yield "order"
-    for of in ("delivery", "event", "letter", "worker"):
+    for of in ("delivery", "event", "letter", "worker", "endpoint"):
         page.goto(f"/admin/notifications/{of}/")
         page.click("#result_list tbody th a")
         yield of
@@ -120,8 +137,14 @@ def walk(page, dead):
         yield of
     page.goto("/admin/orders/stock/import/")
     yield "stock import"
+    for path in ("", "add/", "1/watch/"):
+        page.goto(f"/admin/notifications/campaign/{path}")
+        yield f"campaign {path}"
+    page.goto("/admin/notifications/subscriber/")
+    yield "subscribers"
 
 
+@pytest.mark.usefixtures("others")
 def test_no_staff_page_shuts_anybody_out(staff, dead):
     page = staff(bypass_csp=True, reduced_motion="reduce")
     assert [fault for name in walk(page, dead) for fault in faults_of_staff_page(page, name)] == []

@@ -89,12 +89,42 @@ def walk(page):
     yield "receipt"
     page.goto("/mailbox/")
     yield "mailbox"
+    page.goto("/newsletter/")
+    yield "newsletter"
+    page.fill("#id_email", "reader@example.com")
+    page.click("main button[type=submit]")
+    yield "newsletter, asked"
+
+
+def walk_account(page, who):
+    page.goto("/accounts/login/?next=/accounts/webhooks/")
+    page.fill("input[name=login]", who["email"])
+    page.fill("input[name=password]", who["password"])
+    page.press("input[name=password]", "Enter")
+    page.wait_for_url("**/accounts/webhooks/")
+    yield "webhooks"
+    page.click("button:has-text('Add it')")
+    yield "webhooks, refused"
+    page.fill("#id_url", "https://hooks.example/waybill")
+    page.check("input[value='order.placed']")
+    page.click("button:has-text('Add it')")
+    page.click("text=I have kept it")
+    yield "webhooks, one"
+    page.click("button:has-text('Send a test')")
+    page.wait_for_selector(".call")
+    yield "a webhook"
 
 
 def test_no_page_shuts_anybody_out(visit):
     page = visit(bypass_csp=True, reduced_motion="reduce")
 
     assert [fault for name in walk(page) for fault in faults(page, name)] == []
+
+
+def test_no_page_of_an_account_shuts_anybody_out(visit, shop):
+    page = visit(bypass_csp=True, reduced_motion="reduce")
+
+    assert [fault for name in walk_account(page, shop.facts["staff"]) for fault in faults(page, name)] == []
 
 
 # -- Buying ---------------------------------------------------------------------------------
