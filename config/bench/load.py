@@ -22,7 +22,7 @@ import django
 from django.conf import settings
 
 from config import ports, programs
-from config.bench.process import running
+from config.bench.runner import CELERY, running
 
 CLIENTS: Final = (1, 8, 32)
 CROWD: Final = 16  # clients at one product, and at as many products
@@ -70,8 +70,7 @@ def main() -> None:
     connection.close()
     with ExitStack() as stack:
         port = stack.enter_context(_web())
-        stack.enter_context(running("relay"))
-        stack.enter_context(running("worker"))
+        stack.enter_context(running(CELERY))
         _load(port, key, skus, clients=max(CLIENTS), seconds=min(seconds, 3.0))  # every thread has worked once
         facts = {
             "database": vendor,

@@ -18,6 +18,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
 from config import broker, ports, programs
+from config.bench.ways import RIVALS, WAYS
 from config.env import BASE_DIR
 from config.supervisor import Supervisor
 
@@ -29,15 +30,34 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--count", type=int, default=400, help="checkouts, and events each way (default 400)")
+        parser.add_argument("--rivals", action="store_true", help="beside other queues, which pip installs for it")
+        parser.add_argument("--only-ways", action="store_true", help="leave out checkout and load over HTTP")
         parser.add_argument("--json", action="store_true", help="print facts for programs")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not 20 <= options["count"] <= 100_000:
             raise CommandError(f"--count must be 20 to 100000, not {options['count']}.")
-        with _shop() as shop, _database(shop.folder) as url:
-            facts = shop.run("config.bench", options["count"], database_url=url)
-        facts["http"] = list(_loads(options["count"] / ORDERS_A_SECOND))
+        if options["rivals"] and connection.vendor != "postgresql":
+            raise CommandError("--rivals needs PostgreSQL in DATABASE_URL: some of them know no other database.")
+        facts: dict[str, Any] = {"database": connection.vendor, "count": options["count"]}
+        facts["ways"] = list(_ways(options["count"], rivals=options["rivals"]))
+        if not options["only_ways"]:
+            with _shop() as shop, _database(shop.folder) as url:
+                facts |= shop.run("config.bench", options["count"], database_url=url)
+            facts["http"] = list(_loads(options["count"] / ORDERS_A_SECOND))
         self.stdout.write(json.dumps(facts, indent=2) if options["json"] else _report(facts))
+
+
+def _ways(count: int, *, rivals: bool) -> Iterator[dict[str, Any]]:
+    """Each at a fresh shop; what pip installs is gone afterwards."""
+    for index, way in enumerate(WAYS + RIVALS if rivals else WAYS):
+        with _shop() as shop, _database(shop.folder) as url, tempfile.TemporaryDirectory() as packages:
+            if way.package:
+                pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", packages, way.package]
+                subprocess.run(pip, check=True)  # noqa: S603
+            extra = {"DJANGO_SETTINGS_MODULE": way.settings, "PYTHONPATH": packages}
+            seen = shop.run("config.bench.measure", index, count, database_url=url, **extra)
+        yield {"name": way.name, "promise": way.promise, **seen}
 
 
 def _loads(seconds: float) -> Iterator[dict[str, Any]]:
@@ -73,7 +93,7 @@ class _Shop:
     bank_url: str
     broker_url: str
 
-    def run(self, module: str, size: float, *, database_url: str) -> dict[str, Any]:
+    def run(self, module: str, *arguments: float, database_url: str, **extra: str) -> dict[str, Any]:
         """What the measurement prints: it has the shop to itself, in a process of its own."""
         environment = {
             "WAYBILL_DATA": str(self.folder),
@@ -82,9 +102,10 @@ class _Shop:
             "BROKER_URL": self.broker_url,
             "STRIPE_API_BASE": self.bank_url,
             "LOG_LEVEL": "ERROR",
+            **extra,
         }
         done = subprocess.run(  # noqa: S603
-            [sys.executable, "-m", module, str(size)],
+            [sys.executable, "-m", module, *map(str, arguments)],
             cwd=BASE_DIR,
             env={**os.environ, **environment},
             stdout=subprocess.PIPE,
@@ -116,36 +137,42 @@ def _shop() -> Iterator[_Shop]:
 
 
 def _report(facts: dict[str, Any]) -> str:
-    checkout, alone, celery, delay = (facts[key] for key in ("checkout", "relay_alone", "celery", "on_commit_delay"))
-    return "\n".join(
-        [
-            f"{facts['database']}, {facts['count']} of each, Python {platform.python_version()},"
-            f" {os.cpu_count()} cores; medians; one run, so read the ratios",
+    lines = [
+        f"{facts['database']}, {facts['count']} of each, Python {platform.python_version()},"
+        f" {os.cpu_count()} cores; one run, so read the ratios",
+        "",
+        "after a commit: one SELECT and one INSERT by another process; the last three after SIGKILL in the middle",
+        f"  {'':<26}{'request':>9} {'drained':>9} {'started':>17} {'lost':>6} {'twice':>6} {'back in':>8}",
+        *(_way(seen) for seen in facts["ways"]),
+        *(f"  {seen['name']}: {seen['promise']}" for seen in facts["ways"]),
+    ]
+    if "checkout" in facts:
+        lines += [
             "",
-            "checkout against its own SQL through the bare driver, in turns",
-            f"  {checkout['checkout_ms']:.2f} ms against {checkout['bare_sql_ms']:.2f} ms:"
-            f" {checkout['ratio']:.2f}x, {checkout['statements']} statements",
-            f"  with the bank's two calls, {checkout['bank_ms']:.2f} ms by the SDK"
-            f" and {checkout['bare_bank_ms']:.2f} ms by bare HTTP: {checkout['ratio_with_bank']:.2f}x",
+            *_checkout(facts["checkout"]),
             "",
             "orders over HTTP; web, relay, worker and bank on the same cores",
-            *(line for load in facts["http"] for line in _load(load)),
-            "",
-            "publish + deliver (exactly once) against on_commit(task.delay) (at most once), same worker and broker",
-            f"  the request pays   {celery['drain']['request_ms']:.2f} ms against"
-            f" {delay['drain']['request_ms']:.2f} ms: {_ratio(celery, delay, 'drain', 'request_ms')}",
-            f"  drained per second {celery['drain']['per_second']:.0f} against {delay['drain']['per_second']:.0f}:"
-            f" {_ratio(celery, delay, 'drain', 'per_second')}"
-            f" (the relay alone: {alone['drain']['per_second']:.0f})",
-            "",
-            "commit to handler start, p50 / p99",
-            f"  relay alone            {_latency(alone)}",
-            f"  relay, Celery          {_latency(celery)}",
-            f"  on_commit(task.delay)  {_latency(delay)}",
-            f"  Celery ratio p50 {_ratio(celery, delay, 'latency', 'p50_ms')},"
-            f" p99 {_ratio(celery, delay, 'latency', 'p99_ms')}",
         ]
+        lines += [line for load in facts["http"] for line in _load(load)]
+    return "\n".join(lines)
+
+
+def _way(seen: dict[str, Any]) -> str:
+    started = f"{seen['started_p50_ms']:.1f} / {seen['started_p99_ms']:.1f} ms"
+    return (
+        f"  {seen['name']:<26}{seen['request_ms']:>6.2f} ms {seen['drained']:>7.0f}/s {started:>17}"
+        f" {seen['lost']:>6} {seen['doubled']:>6} {seen['recovered_seconds']:>6.1f} s"
     )
+
+
+def _checkout(seen: dict[str, Any]) -> list[str]:
+    return [
+        "checkout against its own SQL through the bare driver, in turns; medians",
+        f"  {seen['checkout_ms']:.2f} ms against {seen['bare_sql_ms']:.2f} ms: {seen['ratio']:.2f}x,"
+        f" {seen['statements']} statements",
+        f"  with the bank's two calls, {seen['bank_ms']:.2f} ms by the SDK and {seen['bare_bank_ms']:.2f} ms by bare"
+        f" HTTP: {seen['ratio_with_bank']:.2f}x",
+    ]
 
 
 def _load(facts: dict[str, Any]) -> Iterator[str]:
@@ -163,11 +190,3 @@ def _load(facts: dict[str, Any]) -> Iterator[str]:
 
 def _refusals(statuses: list[int]) -> str:
     return f", {len(statuses)} not taken: {sorted(set(statuses))}" if statuses else ""
-
-
-def _ratio(ours: dict[str, Any], theirs: dict[str, Any], part: str, figure: str) -> str:
-    return f"{ours[part][figure] / theirs[part][figure]:.2f}x"
-
-
-def _latency(way: dict[str, Any]) -> str:
-    return f"{way['latency']['p50_ms']:.1f} / {way['latency']['p99_ms']:.1f} ms"
