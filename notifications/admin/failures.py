@@ -15,7 +15,6 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.views.decorators.http import require_POST
@@ -24,6 +23,7 @@ from unfold.decorators import action, display
 from notifications import marks
 from notifications.admin import bulk
 from notifications.admin.deliveries import DeliveryPages, HandlerFilter, QueueFilter
+from notifications.admin.pressed import asked_from, by
 from notifications.admin.readonly import Tabs
 from notifications.context import current_health, forget_health
 from notifications.pipeline import decisions
@@ -260,16 +260,6 @@ def _payload(typed: str) -> dict[str, Any]:
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no number")
-
-
-def by(request: HttpRequest) -> str:
-    return f"user:{request.user.pk}"
-
-
-def asked_from(request: HttpRequest) -> str:
-    """The staff page whose button was pressed, if it is one of ours."""
-    asked = request.POST.get("next", "")
-    return asked if url_has_allowed_host_and_scheme(asked, allowed_hosts=None) else ""
 
 
 def dead_count(request: HttpRequest) -> int | str:

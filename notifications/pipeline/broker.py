@@ -46,14 +46,19 @@ class Broker:
     def answers(self) -> bool:
         return self.configured and not self.error
 
-    def hint(self, *, delivery_id: int, queue: str) -> None:
-        """Tell Celery to look at the delivery. Raises BrokerAway within about two seconds."""
+    def hint(self, first: int, *also: int, queue: str) -> None:
+        """Tell Celery to look at these deliveries. Raises BrokerAway within about two seconds."""
         if self.error:  # found meanwhile, perhaps in the middle of a long list of hints
             raise BrokerAway
         try:
             _connect(self._connection)
             deliver.apply_async(
-                args=[delivery_id], queue=queue, retry=False, connection=self._connection, ignore_result=True
+                args=[first],
+                kwargs={"also": also},
+                queue=queue,
+                retry=False,
+                connection=self._connection,
+                ignore_result=True,
             )
         except self._failures as error:
             self._say(f"{type(error).__name__}: {error}")

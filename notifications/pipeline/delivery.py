@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from notifications import correlation, tracing
-from notifications.pipeline import brakes, deadletters, effects, ordering
+from notifications.pipeline import brakes, deadletters, doorbell, effects, ordering, queues
 from notifications.pipeline.decisions import entry
 from notifications.pipeline.events import BadPayload, Subscription, declared, subscription_of
 from notifications.pipeline.models import Attempt, Delivery, Event, Worker
@@ -26,15 +26,18 @@ TRACEBACK_KEPT = 8_000  # characters: the end of it, where the cause is
 UNREADABLE_WAIT = 60.0  # seconds until we look again whether a deploy has brought what was missing
 
 # Every delivery passes through these three; spelled by hand they cost half of what the ORM takes to spell them anew.
-# In one statement: is it READY and due, and is its handler neither paused nor resting?
+# In one statement: is it READY and due, its queue not paused, and its handler neither paused nor resting?
 CLAIM = """
     UPDATE notifications_delivery
     SET state = 'running', attempt = attempt + 1, token = token + 1, worker_id = %s, lease_until = %s, started_at = %s
     WHERE id = %s AND state = 'ready' AND available_at <= %s AND NOT EXISTS (
         SELECT 1 FROM notifications_brake AS brake WHERE brake.handler = notifications_delivery.handler
-        AND (brake.paused_at IS NOT NULL OR brake.resting_until > %s))
+        AND (brake.paused_at IS NOT NULL OR brake.resting_until > %s)) AND NOT EXISTS (
+        SELECT 1 FROM notifications_queue AS queue WHERE queue.name = notifications_delivery.queue
+        AND queue.paused_at IS NOT NULL)
     RETURNING *, (
-        SELECT fails FROM notifications_brake AS brake WHERE brake.handler = notifications_delivery.handler) AS fails
+        SELECT fails FROM notifications_brake AS brake WHERE brake.handler = notifications_delivery.handler) AS fails, (
+        SELECT at_once FROM notifications_queue AS queue WHERE queue.name = notifications_delivery.queue) AS at_once
 """
 EVENT = "SELECT * FROM notifications_event WHERE id = %s"
 COMPLETE = """
@@ -54,6 +57,7 @@ class _Claim:
     delivery: Delivery
     token: int
     failing: bool  # others of its handler have failed just now
+    in_turn: bool  # others of its queue may wait for its end
 
     def update(self, **changes: Any) -> None:
         """Write to the row if it is still ours; raises Fenced otherwise."""
@@ -89,6 +93,8 @@ def attempt(*, delivery_id: int, worker: Worker) -> bool:
         except Fenced:
             log.warning("delivery_fenced", **_names(claim))
             _record(claim, Attempt.Outcome.FENCED, message="Rescued meanwhile; this run was undone.")
+    if claim.in_turn:
+        doorbell.ring()
     return True
 
 
@@ -99,12 +105,13 @@ def _claim(delivery_id: int, worker: Worker) -> _Claim | None:
         row = next(iter(Delivery.objects.raw(CLAIM, [worker.pk, leased, now, delivery_id, now, now])), None)
         if row is None:
             return None
-        fails = vars(row)["fails"] or 0
-        if fails >= brakes.TRIPS_AT and not brakes.be_the_canary(row.handler, until=leased):
+        fails, at_once = vars(row)["fails"] or 0, vars(row)["at_once"]
+        rests = fails >= brakes.TRIPS_AT and not brakes.be_the_canary(row.handler, until=leased)
+        if rests or (at_once and not queues.has_room(row.queue)):
             transaction.set_rollback(True)
             return None
     [row.event] = Event.objects.raw(EVENT, [row.event_id])
-    return _Claim(delivery=row, token=row.token, failing=bool(fails))
+    return _Claim(delivery=row, token=row.token, failing=bool(fails), in_turn=bool(at_once))
 
 
 def _run(claim: _Claim) -> None:

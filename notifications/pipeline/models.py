@@ -83,19 +83,21 @@ class Worker(models.Model):
 
 
 class Queue(models.Model):
-    """A queue a person has paused; a queue without a row runs."""
+    """What a person has said of a queue: pause it, or run so many of its deliveries at once. Without a row it runs."""
 
     name = models.CharField(max_length=50, unique=True)
     paused_at = models.DateTimeField(null=True)
     paused_by = models.CharField(max_length=100, blank=True)
     reason = models.CharField(max_length=200, blank=True)
+    at_once = models.PositiveIntegerField(null=True, help_text="How many may run, on all machines together.")
 
     class Meta:
         constraints = [
             models.CheckConstraint(
                 name="queue_paused_by_someone",
                 condition=Q(paused_at=None, paused_by="") | (Q(paused_at__isnull=False) & ~Q(paused_by="")),
-            )
+            ),
+            models.CheckConstraint(name="queue_runs_something", condition=Q(at_once=None) | Q(at_once__gte=1)),
         ]
 
     def __str__(self) -> str:

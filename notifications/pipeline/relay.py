@@ -5,6 +5,8 @@ Several relays may run: claims and hints are conditional, clock events carry a d
 
 import threading
 import time
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -13,16 +15,18 @@ from django.db import Error, close_old_connections, connection
 from django.db.models import Q
 from django.utils import timezone
 
-from notifications.pipeline import clock, locks, rescue
+from notifications.pipeline import clock, locks, queues, rescue
 from notifications.pipeline.broker import Broker, BrokerAway
 from notifications.pipeline.doorbell import Bell
 from notifications.pipeline.executor import Executor
-from notifications.pipeline.models import Delivery, DeliveryQuerySet, Worker
+from notifications.pipeline.models import Delivery, Worker
 
 SAFETY_POLL = 1.0  # seconds: what a lost ring costs at most
 SLOTS = 8  # handlers the relay runs at once when it must; some of them wait on slow servers
+AHEAD = 50  # rows it looks up at a time for its slots
 SHORT_QUEUE = 10  # a broker queue this short holds no backlog, so an old hint in it is a lost hint
 WINDOW = 200  # hints waiting in one broker queue: enough to keep workers busy, few enough to lose
+LONGEST_HINT = 10  # deliveries that one hint names when many wait
 REHINT_AFTER = timedelta(seconds=3)
 UNANSWERED_AFTER = timedelta(seconds=15)  # hinted again and again, and no worker has come for it
 
@@ -35,9 +39,11 @@ class Relay:
         self.executor = Executor(kind=Worker.Kind.RELAY)
         self.broker = Broker()
         self._slots = ThreadPoolExecutor(SLOTS, thread_name_prefix="slot")
-        self._taken: set[int] = set()
+        self._due_ids: deque[int] = deque()
+        self._free = threading.Semaphore(SLOTS)
         self._stopping = threading.Event()
         self._rounds_at = float("-inf")
+        self._limits: dict[str, int] = {}
 
     def run(self) -> None:
         """Until `stop` is called. Survives the database being away."""
@@ -74,6 +80,7 @@ class Relay:
         self._rounds_at = time.monotonic()
         self.bell.listen()
         clock.tick(timezone.now())
+        self._limits = queues.limits()
         if locks.settled():
             rescue.rescue_abandoned(but=self.executor.worker)
         self.executor.note(mode="celery" if self._celery_works() else "relay", broker_error=self.broker.error)
@@ -84,14 +91,23 @@ class Relay:
     def _dispatch(self) -> bool:
         """One batch of due rows; True when there may be more to do at once."""
         if self._celery_works():
-            self._run_here(
-                self._due().filter(available_at__lt=timezone.now() - UNANSWERED_AFTER, queue__in=self._idle())
-            )
+            unanswered = Q(available_at__lt=timezone.now() - UNANSWERED_AFTER, queue__in=self._idle())
+            self._run_here(unanswered)
             return self._hint_due()
-        return self._run_here(self._due())
+        return self._run_here(Q())
 
-    def _due(self) -> DeliveryQuerySet:
-        return Delivery.objects.due(timezone.now())
+    def _due(self, wanted: Q, most: int) -> list[Delivery]:
+        """The longest waiting; of a queue with a limit no more than may run."""
+        due = Delivery.objects.due(timezone.now()).filter(wanted).only("pk", "queue")
+        rows = list(due.exclude(queue__in=tuple(self._limits))[:most])
+        for queue, at_once in self._limits.items():
+            rows += due.filter(queue=queue)[: max(at_once - self._at_work(queue), 0)]
+        return rows
+
+    def _at_work(self, queue: str) -> int:
+        """How many of a queue run, or are hinted and about to."""
+        hinted = Q(state=Delivery.State.READY, hinted_at__gt=timezone.now() - REHINT_AFTER)
+        return Delivery.objects.filter(Q(state=Delivery.State.RUNNING) | hinted, queue=queue).count()
 
     def _idle(self) -> list[str]:
         return [queue for queue, depth in self.broker.depths.items() if depth < SHORT_QUEUE]
@@ -99,24 +115,41 @@ class Relay:
     def _hint_due(self) -> bool:
         lost = Q(hinted_at__lt=timezone.now() - REHINT_AFTER, queue__in=self._idle())
         full = [queue for queue, depth in self.broker.depths.items() if depth >= WINDOW]
-        batch = list(self._due().filter(Q(hinted_at=None) | lost).exclude(queue__in=full)[:WINDOW])
+        batch = self._due((Q(hinted_at=None) | lost) & ~Q(queue__in=full), WINDOW)
         try:
-            for row in batch:
-                self.broker.hint(delivery_id=row.pk, queue=row.queue)
+            for queue, ids in _bundled(batch):
+                self.broker.hint(*ids, queue=queue)
         except BrokerAway:
             return True  # what is left runs here, at once
         Delivery.objects.filter(pk__in=[row.pk for row in batch], state=Delivery.State.READY).update(
             hinted_at=timezone.now()
         )
-        return len(batch) == WINDOW
+        return len(batch) >= WINDOW
 
-    def _run_here(self, due: DeliveryQuerySet) -> bool:
-        room = SLOTS - len(self._taken)
-        ids = list(due.exclude(pk__in=tuple(self._taken)).values_list("pk", flat=True)[:room]) if room else []
-        for delivery_id in ids:
-            self._taken.add(delivery_id)
-            self._slots.submit(self._attempt, delivery_id)
-        return False  # a slot that comes free rings
+    def _run_here(self, wanted: Q) -> bool:
+        if not self._due_ids:
+            # Rows that run here are not READY, and whoever claims one first has it.
+            self._due_ids.extend(row.pk for row in self._due(wanted, AHEAD))
+        for _ in range(len(self._due_ids)):
+            if not self._free.acquire(blocking=False):
+                break
+            self._slots.submit(self._work)
+        return False  # a slot that finds nothing more to do rings
+
+    def _work(self) -> None:
+        """In a slot: one after another, until none is left."""
+        try:
+            while (delivery_id := self._next_id()) is not None:
+                self._attempt(delivery_id)
+        finally:
+            self._free.release()
+            self.bell.ring()
+
+    def _next_id(self) -> int | None:
+        try:
+            return self._due_ids.popleft()
+        except IndexError:  # another slot was faster
+            return None
 
     def _attempt(self, delivery_id: int) -> None:
         try:
@@ -124,9 +157,6 @@ class Relay:
         except Error as error:
             log.warning("attempt_lost_database", delivery=delivery_id, error=str(error))
             connection.close()
-        finally:
-            self._taken.discard(delivery_id)
-            self.bell.ring()
 
     def _until_next(self) -> float:
         """Seconds until the next row is due or the next rounds are."""
@@ -139,3 +169,14 @@ class Relay:
         )
         wait = (upcoming - timezone.now()).total_seconds() if upcoming else SAFETY_POLL
         return max(0.0, min(rounds, wait))
+
+
+def _bundled(rows: Sequence[Delivery]) -> Iterator[tuple[str, list[int]]]:
+    """Queue and ids of each hint. Few rows get one each, so that all workers share them; many share a message."""
+    by_queue = defaultdict(list)
+    for row in rows:
+        by_queue[row.queue].append(row.pk)
+    for queue, ids in by_queue.items():
+        size = min(max(len(ids) // LONGEST_HINT, 1), LONGEST_HINT)
+        for start in range(0, len(ids), size):
+            yield queue, ids[start : start + size]

@@ -14,7 +14,7 @@ from django.utils.text import capfirst
 from django.views.decorators.http import require_POST
 from unfold.decorators import display
 
-from notifications.admin.failures import asked_from, by
+from notifications.admin.pressed import asked_from, by
 from notifications.admin.readonly import ReadOnlyAdmin, Tabs
 from notifications.admin.subjects import named
 from notifications.marks import ago, badge

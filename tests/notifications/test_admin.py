@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.models import User
 from notifications import context
 from notifications.admin.traces import blocks
-from notifications.models import Attempt, Brake, BulkDecision, Delivery, Event, Failure, Letter, Worker
+from notifications.models import Attempt, Brake, BulkDecision, Delivery, Event, Failure, Letter, Queue, Worker
 
 pytestmark = pytest.mark.django_db
 
@@ -132,7 +132,7 @@ def test_a_failure_says_what_it_is_about_how_often_it_was_tried_and_when_next(st
         ("delivery", 6),
         ("event", 7),  # and their deliveries
         ("letter", 6),
-        ("worker", 6),
+        ("worker", 8),
     ],
 )
 def test_the_lists_ask_as_many_questions_for_twenty_rows_as_for_two(staff, django_assert_num_queries, of, questions):
@@ -475,9 +475,8 @@ def test_customers_and_strangers_are_never_told(client):
 def test_health_is_asked_once_for_all_parts_of_a_page(staff, django_assert_num_queries):
     staff.get("/admin/notifications/worker/")
     context.forget_health()
-    with django_assert_num_queries(
-        6
-    ):  # session, user, health (2), count, rows: the banner and the menu's badge share it
+    # Session, user, health (2), queues (2), count, rows: the banner and the menu's badge share it.
+    with django_assert_num_queries(8):
         staff.get("/admin/notifications/worker/")
 
 
@@ -627,3 +626,55 @@ def test_a_handler_that_rests_says_why_and_until_when(staff):
 
     assert "It failed 6 times alike: the mail server does not answer" in page
     assert "in 40 sec." in page or "in 39 sec." in page
+
+
+# -- Queues -----------------------------------------------------------------------------------
+
+
+QUEUES = "/admin/notifications/worker/queues/"
+
+
+def pressed(staff, **form):
+    page = staff.post(QUEUES, {"queue": "mail"} | form, follow=True).content.decode()
+    return html.unescape(page), Queue.objects.filter(name="mail").first()
+
+
+def test_a_queue_is_paused_limited_and_goes_on(staff, sam):
+    said, mail = pressed(staff, do="pause")
+    assert "mail is paused." in said
+    assert mail.paused_by == f"user:{sam.pk}"
+
+    said, mail = pressed(staff, do="limit", at_once="3")
+    assert "3 of mail run at once." in said
+    assert "0 waiting, 0 running, 3 at once" in said
+
+    said, mail = pressed(staff, do="resume")
+    assert (mail.paused_at, mail.at_once) == (None, 3)
+    assert "mail has no limit any more." in pressed(staff, do="limit", at_once="")[0]
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        ({"do": "limit", "at_once": "many"}, "a number from 1 to 1000"),
+        ({"do": "limit", "at_once": "0"}, "a number from 1 to 1000"),
+        ({"do": "limit", "at_once": "9" * 30}, "a number from 1 to 1000"),
+        ({"do": "pause", "queue": "post"}, "There is no queue post."),
+        ({"do": "burn"}, "there is no button burn."),
+        ({}, "there is no button without a name."),
+    ],
+)
+def test_what_cannot_be_done_to_a_queue_is_said(staff, form, words):
+    said, mail = pressed(staff, **form)
+
+    assert f"Nothing was changed: {words}" in said or words in said
+    assert mail is None
+
+
+def test_who_may_not_change_queues_only_sees_them(colleague):
+    browser = colleague("view_worker")
+    page = browser.get("/admin/notifications/worker/").content.decode()
+
+    assert "0 waiting, 0 running" in page
+    assert QUEUES not in page
+    assert browser.post(QUEUES, {"queue": "mail", "do": "pause"}).status_code == 403

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
-from notifications.pipeline import brakes, bulk, deadletters, replay
+from notifications.pipeline import brakes, bulk, deadletters, queues, replay
 from notifications.pipeline.events import Subscription, subscriptions
 from notifications.pipeline.health import pipeline_health
 from notifications.pipeline.latency import latencies
@@ -42,7 +42,14 @@ class Command(BaseCommand):
         pause.add_argument("--reason", default="")
         resume = ways.add_parser("resume", help="let a handler go on that was paused, or rests")
         resume.add_argument("handler")
-        for one in (status, dead, again, pause, resume):
+        queue = ways.add_parser("queue", help="what waits in each queue; or change one of them")
+        queue.add_argument("name", nargs="?", default="")
+        change = queue.add_mutually_exclusive_group()
+        change.add_argument("--pause", action="store_true", help="let its deliveries wait")
+        change.add_argument("--resume", action="store_true", help="let them go on")
+        change.add_argument("--at-once", type=int, help="how many run, on all machines together; 0 for no limit")
+        queue.add_argument("--reason", default="", help="why it is paused")
+        for one in (status, dead, again, pause, resume, queue):
             one.add_argument("--json", action="store_true", help="for programs")
 
     def handle(self, *args: Any, way: str, **options: Any) -> None:
@@ -143,6 +150,32 @@ def _resume(options: dict[str, Any]) -> Said:
     }, f"{handler} goes on." if resumed else f"Nothing held {handler} back."
 
 
+def _queue(options: dict[str, Any]) -> Said:
+    try:
+        _change_queue(options)
+    except (queues.UnknownQueue, ValueError) as problem:
+        raise CommandError(str(problem)) from problem
+    found = [one for one in queues.loads() if options["name"] in ("", one.name)]
+    lines = [
+        f"{one.name}: {one.waiting} waiting, {one.running} running, {one.at_once or 'all'} at once"
+        + (f", paused {one.reason}".rstrip() if one.paused_by else "")
+        for one in found
+    ]
+    return [asdict(one) for one in found], "\n".join(lines)
+
+
+def _change_queue(options: dict[str, Any]) -> None:
+    name = options["name"]
+    if options["pause"]:
+        queues.pause(name, by=BY, reason=options["reason"])
+    elif options["resume"]:
+        queues.resume(name)
+    elif options["at_once"] is not None:
+        queues.limit(name, options["at_once"] or None)
+    elif name and name not in queues.names():
+        raise queues.UnknownQueue(f"There is no queue {name}. There are: {', '.join(queues.names())}.")
+
+
 def _known(handler: str) -> Subscription:
     if handler not in subscriptions:
         raise CommandError(f"There is no handler {handler}. There are: {', '.join(sorted(subscriptions))}.")
@@ -168,4 +201,5 @@ _WAYS: dict[str, Callable[[dict[str, Any]], Said]] = {
     "replay": _replay,
     "pause": _pause,
     "resume": _resume,
+    "queue": _queue,
 }
