@@ -11,7 +11,7 @@ from notifications.mail.letters import queue_letter
 from notifications.pipeline.clock import ClockDay, ClockHour, ClockMinute
 from notifications.pipeline.events import publish, seconds, subscribe
 from notifications.pipeline.retries import RetryLater
-from orders import fulfilment, intake, links, recovery, repairs, repayment, settlement
+from orders import fulfilment, intake, recovery, repairs, repayment, settlement
 from orders.events import (
     DifferenceFound,
     GatewayRefundSeen,
@@ -31,6 +31,7 @@ from orders.events import (
     ShippingNotified,
 )
 from orders.gateways.base import GatewaySilent
+from orders.letters import write
 from orders.models import Difference, Order, Product, Refund, Shipment
 from orders.recovery import forgotten
 
@@ -54,44 +55,44 @@ def _confirm(order_id: int) -> None:
     order = Order.objects.get(pk=order_id)
     if order.status in (Order.Status.CANCELLED, Order.Status.EXPIRED):
         return  # called off before it could be confirmed; another letter tells of that
-    _write("confirmation", order, to=order.email)
+    write("confirmation", order, to=order.email)
 
 
 @subscribe(PaymentFailed, queue="mail")
 def email_payment_failed(event: PaymentFailed) -> None:
     order = Order.objects.get(pk=event.order_id)
-    _write("payment_failed", order, to=order.email)
+    write("payment_failed", order, to=order.email)
 
 
 @subscribe(PaymentMismatched, queue="mail")
 def email_wrong_amount(event: PaymentMismatched) -> None:
     order = Order.objects.get(pk=event.order_id)
-    _write("wrong_amount", order, to=order.email, taken=event.taken, taken_currency=event.currency)
+    write("wrong_amount", order, to=order.email, taken=event.taken, taken_currency=event.currency)
 
 
 @subscribe(PaymentCameLate, queue="mail")
 def email_came_late(event: PaymentCameLate) -> None:
     order = Order.objects.get(pk=event.order_id)
-    _write("came_late", order, to=order.email, taken=event.amount, taken_currency=event.currency)
+    write("came_late", order, to=order.email, taken=event.amount, taken_currency=event.currency)
 
 
 @subscribe(OrderCancelled, queue="mail")
 def email_cancelled(event: OrderCancelled) -> None:
     order = Order.objects.get(pk=event.order_id)
-    _write("cancelled", order, to=order.email, reason=event.reason)
+    write("cancelled", order, to=order.email, reason=event.reason)
 
 
 @subscribe(PaymentRefunded, queue="mail")
 def email_refunded(event: PaymentRefunded) -> None:
     order, refund = Order.objects.get(pk=event.order_id), Refund.objects.get(pk=event.refund_id)
-    _write("refunded", order, to=order.email, once=str(refund.pk), refund=refund)
+    write("refunded", order, to=order.email, once=str(refund.pk), refund=refund)
 
 
 @subscribe(OrderShipped, queue="mail")
 def email_shipped(event: OrderShipped) -> None:
     order, parcel = Order.objects.get(pk=event.order_id), Shipment.objects.get(pk=event.shipment_id)
     packed = list(parcel.lines.select_related("line").order_by("pk"))
-    _write("shipped", order, to=order.email, once=str(parcel.pk), parcel=parcel, packed=packed)
+    write("shipped", order, to=order.email, once=str(parcel.pk), parcel=parcel, packed=packed)
 
 
 # -- letters to the house ---------------------------------------------------------------------
@@ -111,7 +112,7 @@ def _notify_shipping(order_id: int) -> None:
     order = Order.objects.get(pk=order_id)
     if order.status in (Order.Status.CANCELLED, Order.Status.EXPIRED):
         return
-    _write("shipping_notice", order, to=settings.SHIPPING_DEPARTMENT_EMAIL)
+    write("shipping_notice", order, to=settings.SHIPPING_DEPARTMENT_EMAIL)
 
 
 @subscribe(InventoryLow, queue="mail")
@@ -199,27 +200,8 @@ def ask_about_forgotten_payments(event: ClockMinute) -> None:  # noqa: ARG001  t
         publish(PaymentUnanswered(order_id=attempt.order_id, attempt_id=str(attempt.pk)), about=attempt.order)
 
 
-def _write(name: str, order: Order, *, to: str, once: str = "", **facts: Any) -> None:
-    queue_letter(
-        once=f"{name}:order:{order.pk}{once and ':'}{once}",
-        template=f"orders/{name}",
-        to=to,
-        context=_context(order) | facts,
-        about=order,
-    )
-
-
 def _alert(name: str, *, once: str, about: Model, **facts: Any) -> None:
     """To the one who runs the shop."""
     queue_letter(
         once=f"{name}:{once}", template=f"orders/{name}", to=settings.OPERATOR_EMAIL, context=facts, about=about
     )
-
-
-def _context(order: Order) -> dict[str, Any]:
-    return {
-        "order": order,
-        "lines": list(order.lines.order_by("pk")),
-        "order_url": links.guest_link(order),
-        "attempt": order.last_attempt,
-    }

@@ -2,7 +2,7 @@
 
 import uuid
 from email.utils import parseaddr
-from typing import Any
+from typing import Any, TypedDict
 
 from anymail.exceptions import AnymailRecipientsRefused
 from django.conf import settings
@@ -18,6 +18,14 @@ from notifications.mail.refusals import SERVER_AWAY_WAIT, code_of, refuses_addre
 from notifications.pipeline.events import publish, subject_of
 from notifications.pipeline.models import Event
 from notifications.pipeline.retries import Permanent, RetryLater
+
+
+class Rendered(TypedDict):
+    """A letter's parts; the subject is one line."""
+
+    subject: str
+    text: str
+    html: str
 
 
 class ReaderGone(Exception):
@@ -49,7 +57,7 @@ def queue_letter(
         correlation_id=correlation.correlation_id(),
         message_id=_new_message_id(),
         headers=headers or {},
-        **_render(template, context),
+        **render(template, context),
     )
     publish(EmailQueued(letter_id=letter.pk, template=template), about=about)
     return letter
@@ -172,7 +180,8 @@ def _new_message_id() -> str:
     return f"<{uuid.uuid4()}@{parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition('@')[2]}>"
 
 
-def _render(template: str, context: dict[str, Any]) -> dict[str, str]:
+def render(template: str, context: dict[str, Any]) -> Rendered:
+    """The parts of a letter: `queue_letter` says what `template` is."""
     app, name = template.split("/")
     part = f"{app}/email/{name}"
     subject = render_to_string(f"{part}.subject", context)

@@ -17,6 +17,7 @@ from notifications.pipeline.events import subject_of
 from notifications.views.mailbox import LETTER_SANDBOX
 from orders.admin import attention, marks
 from orders.admin.actions import OrderActions, buttons
+from orders.admin.previews import LetterPreviews
 from orders.models import Order
 from orders.templatetags.shop import money
 from orders.timeline import timeline
@@ -39,7 +40,7 @@ class OrderTabs(Tabs):
 
 
 @admin.register(Order)
-class OrderAdmin(OrderActions, ReadOnlyAdmin):
+class OrderAdmin(OrderActions, LetterPreviews, ReadOnlyAdmin):
     list_display = ("number", "email", "amount", "payment", "stage", "side_effects", "age")
     list_filter = (OrderTabs, "status")
     search_fields = ("number", "email", "=correlation_id")

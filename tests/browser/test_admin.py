@@ -127,6 +127,8 @@ def walk(page, dead):
     page.goto("/admin/orders/order/")
     page.click("#result_list tbody th a")
     yield "order"
+    page.click("text=See every letter as it would be")
+    yield "a letter beforehand"
     for of in ("delivery", "event", "letter", "worker", "endpoint"):
         page.goto(f"/admin/notifications/{of}/")
         page.click("#result_list tbody th a")

@@ -1,12 +1,14 @@
 """The letters that follow money and goods: to the buyer in plain words, to the house with where to press."""
 
 import uuid
+from pathlib import Path
 
 import pytest
 from django.utils import timezone
 
+from accounts.models import User
 from notifications.models import Letter
-from orders import handlers, inventory
+from orders import handlers, inventory, letters
 from orders.events import (
     DifferenceFound,
     InventoryLow,
@@ -170,3 +172,58 @@ def test_the_operator_hears_of_money_that_does_not_match_and_where_to_press(sett
     assert "€17.80" in letter.text
     assert "Taken for no order." in letter.text
     assert f"/admin/orders/difference/{found.pk}/change/" in letter.text
+
+
+# -- Seen beforehand ------------------------------------------------------------------------
+
+ABOUT_NO_ORDER = {"difference", "inventory_low"}
+
+
+def test_every_letter_about_an_order_can_be_seen_beforehand():
+    there_are = {path.stem for path in Path("templates/orders/email").glob("*.txt")}
+
+    assert there_are - ABOUT_NO_ORDER == set(letters.PREVIEWS)
+
+
+@pytest.mark.parametrize("name", letters.PREVIEWS)
+@pytest.mark.parametrize("status", ["placed", "paid", "cancelled"])
+def test_each_is_shown_for_a_real_order_and_nothing_is_written(admin_client, name, status):
+    made = order(status, paid=status == "paid")
+    page = admin_client.get(f"/admin/orders/order/{made.pk}/letters/{name}/")
+    frame = admin_client.get(f"/admin/orders/order/{made.pk}/letters/{name}/html/")
+
+    letter = page.context["letter"]
+    assert letter["subject"]
+    assert "None" not in letter["text"] + letter["subject"]
+    assert made.number in letter["text"] + letter["subject"] or name in ("wrong_amount", "refunded")
+    assert frame.content.decode() == letter["html"]
+    assert "default-src 'none'" in frame["Content-Security-Policy"]
+    assert Letter.objects.count() == 0
+
+
+def test_what_is_shown_is_what_is_sent(admin_client):
+    made = order()
+    parcel = Shipment.objects.create(order=made, carrier="PostNL", tracking="3SABC", actor="user:1")
+    ShipmentLine.objects.create(shipment=parcel, line=made.lines.get(), quantity=1)
+    shown = letters.preview("shipped", made)
+    handlers.email_shipped(OrderShipped(order_id=made.pk, shipment_id=parcel.pk))
+
+    sent = the_letter()
+    assert "3SABC" in shown["text"]
+    # The guest's link is signed anew each time.
+    assert [line for line in shown["text"].splitlines() if "http" not in line] == [
+        line for line in sent.text.splitlines() if "http" not in line
+    ]
+
+
+@pytest.mark.parametrize("name", ["nothing", "difference", "base"])
+def test_other_letters_are_not_found(admin_client, name):
+    assert admin_client.get(f"/admin/orders/order/{order().pk}/letters/{name}/").status_code == 404
+
+
+def test_who_may_not_see_orders_sees_no_letter_of_theirs(client):
+    client.force_login(User.objects.create(email="kim@example.com", is_staff=True))
+    page = f"/admin/orders/order/{order().pk}/letters/confirmation/"
+
+    assert client.get(page).status_code == 403
+    assert client.get(f"{page}html/").status_code == 403

@@ -1,0 +1,70 @@
+"""The letters about an order: each written once, by a handler; and shown to staff as they would be for one order."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from notifications.mail.letters import Rendered, queue_letter, render
+from orders import links
+from orders.models import Order, Refund, Shipment, ShipmentLine
+
+
+def write(name: str, order: Order, *, to: str, once: str = "", **facts: Any) -> None:
+    """Queue the letter `name`, unless it has been written. once: what tells it from others of its name and order."""
+    queue_letter(
+        once=f"{name}:order:{order.pk}{once and ':'}{once}",
+        template=f"orders/{name}",
+        to=to,
+        context=_context(order) | facts,
+        about=order,
+    )
+
+
+def preview(name: str, order: Order) -> Rendered:
+    """The letter `name` as it would be for this order now; nothing is written. Raises KeyError for an unknown name."""
+    return render(f"orders/{name}", _context(order) | PREVIEWS[name](order))
+
+
+def _context(order: Order) -> dict[str, Any]:
+    return {
+        "order": order,
+        "lines": list(order.lines.order_by("pk")),
+        "order_url": links.guest_link(order),
+        "attempt": order.last_attempt,
+    }
+
+
+def _nothing_more(order: Order) -> dict[str, Any]:  # noqa: ARG001
+    return {}
+
+
+def _taken(order: Order) -> dict[str, Any]:
+    return {"taken": order.total, "taken_currency": order.currency}
+
+
+def _refund(order: Order) -> dict[str, Any]:
+    """The latest; where there is none, one of everything."""
+    latest = order.refunds.order_by("pk").last()
+    return {"refund": latest or Refund(order=order, amount=order.total, currency=order.currency)}
+
+
+def _parcel(order: Order) -> dict[str, Any]:
+    """The latest; where there is none, one with everything."""
+    parcel = order.shipments.order_by("pk").last()
+    if parcel is not None:
+        return {"parcel": parcel, "packed": list(parcel.lines.select_related("line").order_by("pk"))}
+    packed = [ShipmentLine(line=line, quantity=line.quantity) for line in order.lines.order_by("pk")]
+    return {"parcel": Shipment(order=order), "packed": packed}
+
+
+# What each needs beyond the order itself.
+PREVIEWS: Final[dict[str, Callable[[Order], dict[str, Any]]]] = {
+    "confirmation": _nothing_more,
+    "payment_failed": _nothing_more,
+    "wrong_amount": _taken,
+    "came_late": _taken,
+    "cancelled": lambda order: {"reason": order.cancel_reason},
+    "shipped": _parcel,
+    "refunded": _refund,
+    "shipping_notice": _nothing_more,
+    "refund_failed": _refund,
+}
