@@ -9,6 +9,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from django.db import Error, close_old_connections, connection
@@ -30,6 +31,15 @@ LONGEST_HINT = 10  # deliveries that one hint names when many wait
 REHINT_AFTER = timedelta(seconds=3)
 UNANSWERED_AFTER = timedelta(seconds=15)  # hinted again and again, and no worker has come for it
 
+# Asked after each commit, so spelled by hand: to put it into words takes the ORM ten times as long as to answer it.
+DUE = """
+    SELECT id, queue FROM notifications_delivery
+    WHERE state = 'ready' AND available_at <= %s
+    AND queue NOT IN (SELECT name FROM notifications_queue WHERE paused_at IS NOT NULL)
+    AND handler NOT IN (SELECT handler FROM notifications_brake WHERE paused_at IS NOT NULL OR resting_until > %s)
+    AND {wanted} ORDER BY available_at, id LIMIT %s
+"""
+
 log = structlog.get_logger(__name__)
 
 
@@ -44,6 +54,7 @@ class Relay:
         self._stopping = threading.Event()
         self._rounds_at = float("-inf")
         self._limits: dict[str, int] = {}
+        self._workers = False
 
     def run(self) -> None:
         """Until `stop` is called. Survives the database being away."""
@@ -76,33 +87,35 @@ class Relay:
         self.bell.wait(0 if dispatched else self._until_next())
 
     def _rounds(self) -> None:
-        """Once a second: who died, what time is it, who runs the handlers."""
+        """Once a second: who died, what time is it, who runs the handlers, what has been forgotten."""
         self._rounds_at = time.monotonic()
         self.bell.listen()
         clock.tick(timezone.now())
         self._limits = queues.limits()
         if locks.settled():
             rescue.rescue_abandoned(but=self.executor.worker)
-        self.executor.note(mode="celery" if self._celery_works() else "relay", broker_error=self.broker.error)
+        self._workers = Worker.objects.alive().filter(kind=Worker.Kind.WORKER).exists()
+        self.executor.note(mode="celery" if self._celery_works else "relay", broker_error=self.broker.error)
+        if self._celery_works:
+            unanswered = timezone.now() - UNANSWERED_AFTER
+            self._run_here(f"available_at < %s AND queue IN ({_marks(self._idle())})", [unanswered, *self._idle()])
 
+    @property
     def _celery_works(self) -> bool:
-        return self.broker.answers and Worker.objects.alive().filter(kind=Worker.Kind.WORKER).exists()
+        return self.broker.answers and self._workers
 
     def _dispatch(self) -> bool:
         """One batch of due rows; True when there may be more to do at once."""
-        if self._celery_works():
-            unanswered = Q(available_at__lt=timezone.now() - UNANSWERED_AFTER, queue__in=self._idle())
-            self._run_here(unanswered)
-            return self._hint_due()
-        return self._run_here(Q())
+        return self._hint_due() if self._celery_works else self._run_here()
 
-    def _due(self, wanted: Q, most: int) -> list[Delivery]:
-        """The longest waiting; of a queue with a limit no more than may run."""
-        due = Delivery.objects.due(timezone.now()).filter(wanted).only("pk", "queue")
-        rows = list(due.exclude(queue__in=tuple(self._limits))[:most])
-        for queue, at_once in self._limits.items():
-            rows += due.filter(queue=queue)[: max(at_once - self._at_work(queue), 0)]
-        return rows
+    def _due(self, wanted: str, values: Sequence[object], most: int) -> list[tuple[int, str]]:
+        """Ids and queues, the longest waiting first; of a queue with a limit no more than may run."""
+        limited = list(self._limits)
+        found = _ask(f"{wanted} AND queue NOT IN ({_marks(limited)})", [*values, *limited], most)
+        for queue in limited:
+            room = max(self._limits[queue] - self._at_work(queue), 0)
+            found += _ask(f"{wanted} AND queue = %s", [*values, queue], room)
+        return found
 
     def _at_work(self, queue: str) -> int:
         """How many of a queue run, or are hinted and about to."""
@@ -113,23 +126,25 @@ class Relay:
         return [queue for queue, depth in self.broker.depths.items() if depth < SHORT_QUEUE]
 
     def _hint_due(self) -> bool:
-        lost = Q(hinted_at__lt=timezone.now() - REHINT_AFTER, queue__in=self._idle())
+        idle = self._idle()
         full = [queue for queue, depth in self.broker.depths.items() if depth >= WINDOW]
-        batch = self._due((Q(hinted_at=None) | lost) & ~Q(queue__in=full), WINDOW)
+        wanted = f"""(hinted_at IS NULL OR (hinted_at < %s AND queue IN ({_marks(idle)})))
+            AND queue NOT IN ({_marks(full)})"""
+        batch = self._due(wanted, [timezone.now() - REHINT_AFTER, *idle, *full], WINDOW)
         try:
             for queue, ids in _bundled(batch):
                 self.broker.hint(*ids, queue=queue)
         except BrokerAway:
             return True  # what is left runs here, at once
-        Delivery.objects.filter(pk__in=[row.pk for row in batch], state=Delivery.State.READY).update(
-            hinted_at=timezone.now()
-        )
+        if batch:
+            hinted = Delivery.objects.filter(pk__in=[pk for pk, _ in batch], state=Delivery.State.READY)
+            hinted.update(hinted_at=timezone.now())
         return len(batch) >= WINDOW
 
-    def _run_here(self, wanted: Q) -> bool:
+    def _run_here(self, wanted: str = "TRUE", values: Sequence[object] = ()) -> bool:
         if not self._due_ids:
             # Rows that run here are not READY, and whoever claims one first has it.
-            self._due_ids.extend(row.pk for row in self._due(wanted, AHEAD))
+            self._due_ids.extend(pk for pk, _ in self._due(wanted, values, AHEAD))
         for _ in range(len(self._due_ids)):
             if not self._free.acquire(blocking=False):
                 break
@@ -171,11 +186,24 @@ class Relay:
         return max(0.0, min(rounds, wait))
 
 
-def _bundled(rows: Sequence[Delivery]) -> Iterator[tuple[str, list[int]]]:
+def _ask(wanted: str, values: Sequence[Any], most: int) -> list[tuple[int, str]]:
+    now = timezone.now()
+    values = [connection.ops.adapt_unknown_value(value) for value in (now, now, *values)]
+    with connection.cursor() as cursor:
+        cursor.execute(DUE.format(wanted=wanted), [*values, most])
+        return list(cursor.fetchall())
+
+
+def _marks(values: Sequence[object]) -> str:
+    """What stands in a query's IN (…) for so many values; of none, what is equal to no name."""
+    return ", ".join(["%s"] * len(values)) or "''"
+
+
+def _bundled(due: Sequence[tuple[int, str]]) -> Iterator[tuple[str, list[int]]]:
     """Queue and ids of each hint. Few rows get one each, so that all workers share them; many share a message."""
     by_queue = defaultdict(list)
-    for row in rows:
-        by_queue[row.queue].append(row.pk)
+    for pk, queue in due:
+        by_queue[queue].append(pk)
     for queue, ids in by_queue.items():
         size = min(max(len(ids) // LONGEST_HINT, 1), LONGEST_HINT)
         for start in range(0, len(ids), size):
