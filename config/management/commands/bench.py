@@ -22,6 +22,8 @@ from config.bench.ways import RIVALS, WAYS
 from config.env import BASE_DIR
 from config.supervisor import Supervisor
 
+PARTS = ("checkout", "http", "ways", "rivals", "claims")
+USUAL = ("checkout", "http", "ways")
 ORDERS_A_SECOND = 50  # a guess: `--count` says how long each load over HTTP lasts
 
 
@@ -30,21 +32,31 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--count", type=int, default=400, help="checkouts, and events each way (default 400)")
-        parser.add_argument("--rivals", action="store_true", help="beside other queues, which pip installs for it")
-        parser.add_argument("--only-ways", action="store_true", help="leave out checkout and load over HTTP")
+        parser.add_argument(
+            "parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; {', '.join(USUAL)} unless told"
+        )
+        parser.add_argument("--rows", type=int, default=1_000_000, help="of history, for claims (default 1000000)")
         parser.add_argument("--json", action="store_true", help="print facts for programs")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not 20 <= options["count"] <= 100_000:
             raise CommandError(f"--count must be 20 to 100000, not {options['count']}.")
-        if options["rivals"] and connection.vendor != "postgresql":
-            raise CommandError("--rivals needs PostgreSQL in DATABASE_URL: some of them know no other database.")
+        parts = options["parts"] or USUAL
+        if unknown := set(parts) - set(PARTS):
+            raise CommandError(f"There is no part {', '.join(sorted(unknown))}. There are: {', '.join(PARTS)}.")
+        if "rivals" in parts and connection.vendor != "postgresql":
+            raise CommandError("rivals need PostgreSQL in DATABASE_URL: some of them know no other database.")
         facts: dict[str, Any] = {"database": connection.vendor, "count": options["count"]}
-        facts["ways"] = list(_ways(options["count"], rivals=options["rivals"]))
-        if not options["only_ways"]:
+        if "checkout" in parts:
             with _shop() as shop, _database(shop.folder) as url:
                 facts |= shop.run("config.bench", options["count"], database_url=url)
+        if "http" in parts:
             facts["http"] = list(_loads(options["count"] / ORDERS_A_SECOND))
+        if "ways" in parts or "rivals" in parts:
+            facts["ways"] = list(_ways(options["count"], rivals="rivals" in parts))
+        if "claims" in parts:
+            with _shop() as shop, _database(shop.folder) as url:
+                facts["claims"] = shop.run("config.bench.claims", options["rows"], database_url=url)
         self.stdout.write(json.dumps(facts, indent=2) if options["json"] else _report(facts))
 
 
@@ -137,24 +149,40 @@ def _shop() -> Iterator[_Shop]:
 
 
 def _report(facts: dict[str, Any]) -> str:
-    lines = [
+    said = [
         f"{facts['database']}, {facts['count']} of each, Python {platform.python_version()},"
-        f" {os.cpu_count()} cores; one run, so read the ratios",
-        "",
-        "after a commit: one SELECT and one INSERT by another process; the last three after SIGKILL in the middle",
-        f"  {'':<26}{'request':>9} {'drained':>9} {'started':>17} {'lost':>6} {'twice':>6} {'back in':>8}",
-        *(_way(seen) for seen in facts["ways"]),
-        *(f"  {seen['name']}: {seen['promise']}" for seen in facts["ways"]),
+        f" {os.cpu_count()} cores; one run, so read the ratios"
     ]
     if "checkout" in facts:
-        lines += [
-            "",
-            *_checkout(facts["checkout"]),
-            "",
-            "orders over HTTP; web, relay, worker and bank on the same cores",
-        ]
-        lines += [line for load in facts["http"] for line in _load(load)]
-    return "\n".join(lines)
+        said += ["", *_checkout(facts["checkout"])]
+    if "http" in facts:
+        said += ["", "orders over HTTP; web, relay, worker and bank on the same cores"]
+        said += [line for load in facts["http"] for line in _load(load)]
+    if "ways" in facts:
+        said += ["", *_table(facts["ways"])]
+    if "claims" in facts:
+        said += ["", *_claims(facts["claims"])]
+    return "\n".join(said)
+
+
+def _table(ways: list[dict[str, Any]]) -> Iterator[str]:
+    yield "after a commit: one SELECT and one INSERT by another process; the last three after SIGKILL in the middle"
+    yield f"  {'':<26}{'request':>9} {'drained':>9} {'started':>17} {'lost':>6} {'twice':>6} {'back in':>8}"
+    yield from (_way(seen) for seen in ways)
+    yield from (f"  {seen['name']}: {seen['promise']}" for seen in ways)
+
+
+def _claims(seen: dict[str, Any]) -> Iterator[str]:
+    yield "a claim, p50 / p99, and against one in empty tables"
+    words = {
+        "empty": "empty tables",
+        "behind_a_line": "behind 20,000 of one line",
+        "in_a_history": f"with {seen['rows']:,} done",
+    }
+    for name, label in words.items():
+        one, empty = seen[name], seen["empty"]
+        ratios = f"{one['p50_ms'] / empty['p50_ms']:.2f}x / {one['p99_ms'] / empty['p99_ms']:.2f}x"
+        yield f"  {label:<26}{one['p50_ms']:>6.2f} / {one['p99_ms']:.2f} ms: {ratios}"
 
 
 def _way(seen: dict[str, Any]) -> str:

@@ -1,0 +1,86 @@
+"""What a claim costs in a long history and behind a long line: `python -m config.bench.claims ROWS` prints JSON.
+
+A claim here is what the pipeline does to begin one delivery: find the longest waiting, make it RUNNING, commit.
+"""
+
+import json
+import statistics
+import sys
+import time
+from typing import Any, Final
+
+import django
+
+TIMES: Final = 1000  # claims each
+WAITING: Final = 20_000  # deliveries behind one that has not come to its end
+BATCH: Final = 50_000  # rows inserted at a time
+
+
+def main() -> None:
+    django.setup()
+    from django.core.management import call_command
+
+    rows = int(sys.argv[1])
+    call_command("migrate", verbosity=0)
+    facts = {"rows": rows, "empty": _claims()}
+    _fill(WAITING, state="waiting", order_key="order:1")
+    facts["behind_a_line"] = _claims()
+    _fill(rows, state="done")
+    facts["in_a_history"] = _claims()
+    print(json.dumps(facts))  # noqa: T201
+
+
+def _claims() -> dict[str, float]:
+    """Milliseconds of each, half and 99 of 100."""
+    from notifications.models import Worker
+
+    worker = Worker.objects.create(kind=Worker.Kind.WORKER, host="bench", pid=1, lock_key=1)
+    _fill(TIMES, state="ready")
+    took = sorted(_claim(worker.pk) for _ in range(TIMES))
+    return {"p50_ms": statistics.median(took) * 1000, "p99_ms": took[int(TIMES * 0.99) - 1] * 1000}
+
+
+def _claim(worker: int) -> float:
+    from django.db import connection, transaction
+    from django.utils import timezone
+
+    from notifications.pipeline.delivery import CLAIM, LEASE
+    from notifications.pipeline.relay import DUE
+
+    moment = timezone.now()
+    now, lease = (connection.ops.adapt_datetimefield_value(at) for at in (moment, moment + LEASE))
+    began = time.perf_counter()
+    with connection.cursor() as cursor:
+        cursor.execute(DUE.format(wanted="TRUE"), [now, now, 1])
+        [(pk, _)] = cursor.fetchall()
+        with transaction.atomic(durable=True):
+            cursor.execute(CLAIM, [worker, lease, now, pk, now, now])
+            cursor.fetchall()
+    return time.perf_counter() - began
+
+
+def _fill(count: int, **facts: Any) -> None:
+    """So many events with one delivery each."""
+    from django.db import connection
+    from django.utils import timezone
+
+    from notifications.models import Delivery, Event
+
+    done = {"finished_at": timezone.now(), "started_at": timezone.now()} if facts["state"] == "done" else {}
+    for start in range(0, count, BATCH):
+        events = Event.objects.bulk_create(
+            [
+                Event(name="bench.filler", payload={"n": n}, actor="bench")
+                for n in range(start, min(start + BATCH, count))
+            ],
+            batch_size=1000,
+        )
+        Delivery.objects.bulk_create(
+            [Delivery(event=event, handler="bench.filler", **facts, **done) for event in events], batch_size=500
+        )
+    with connection.cursor() as cursor:  # as the server does by itself, some time later
+        cursor.execute("ANALYZE")
+
+
+if __name__ == "__main__":
+    main()
