@@ -1,10 +1,12 @@
 """Orders over HTTP, at a whole shop: how many a second, how long each takes, and what it costs when all want the same
-product. `python -m config.bench.load SECONDS` prints JSON; its environment names a throw-away shop, bank and broker.
+product, or when the broker hangs. `python -m config.bench.load SECONDS PID` prints JSON; its environment names a
+throw-away shop, bank and broker, whose process is PID.
 """
 
 import json
 import os
 import secrets
+import signal
 import statistics
 import subprocess
 import sys
@@ -25,6 +27,7 @@ from config import ports, programs
 from config.bench.runner import CELERY, running
 
 CLIENTS: Final = (1, 8, 32)
+FEW: Final = 8
 CROWD: Final = 16  # clients at one product, and at as many products
 PLENTY: Final = 1_000_000
 OPENING: Final = 60.0  # seconds
@@ -76,6 +79,7 @@ def main() -> None:
             "database": vendor,
             "clients": {str(n): _load(port, key, skus, clients=n, seconds=seconds).facts() for n in CLIENTS},
             "hot_item": _hot_item(port, key, skus, seconds),
+            "frozen_broker": _frozen_broker(port, key, skus, seconds, broker=int(sys.argv[2])),
         }
     print(json.dumps(facts))  # noqa: T201
 
@@ -124,6 +128,25 @@ def _hot_item(port: int, key: str, skus: Sequence[str], seconds: float) -> dict[
         "sixteen_skus_per_second": cold.per_second,
         "ratio": hot.per_second / cold.per_second,
     }
+
+
+def _frozen_broker(port: int, key: str, skus: Sequence[str], seconds: float, *, broker: int) -> dict[str, Any]:
+    """The same load with the broker at work and with its process stopped; in turns."""
+
+    def half() -> Load:
+        return _load(port, key, skus, clients=FEW, seconds=seconds / 2)
+
+    def frozen() -> Load:
+        os.kill(broker, signal.SIGSTOP)
+        try:
+            return half()
+        finally:
+            os.kill(broker, signal.SIGCONT)
+
+    well, hung = half(), frozen()
+    hung, well = hung + frozen(), well + half()
+    ratio = hung.facts()["p99_ms"] / well.facts()["p99_ms"]
+    return {"at_work": well.facts(), "frozen": hung.facts(), "p99_ratio": ratio}
 
 
 def _load(port: int, key: str, skus: Sequence[str], *, clients: int, seconds: float) -> Load:

@@ -75,10 +75,12 @@ def _ways(count: int, *, rivals: bool) -> Iterator[dict[str, Any]]:
 def _loads(seconds: float) -> Iterator[dict[str, Any]]:
     """Orders over HTTP on SQLite and, where that is configured, on PostgreSQL: each at a fresh shop."""
     with _shop() as shop:
-        yield shop.run("config.bench.load", seconds, database_url=f"sqlite:///{shop.folder}/waybill.sqlite3")
+        yield shop.run(
+            "config.bench.load", seconds, shop.broker_pid, database_url=f"sqlite:///{shop.folder}/waybill.sqlite3"
+        )
     if connection.vendor == "postgresql":
         with _shop() as shop, _database(shop.folder) as url:
-            yield shop.run("config.bench.load", seconds, database_url=url)
+            yield shop.run("config.bench.load", seconds, shop.broker_pid, database_url=url)
 
 
 @contextmanager
@@ -104,6 +106,7 @@ class _Shop:
     url: str
     bank_url: str
     broker_url: str
+    broker_pid: int
 
     def run(self, module: str, *arguments: float, database_url: str, **extra: str) -> dict[str, Any]:
         """What the measurement prints: it has the shop to itself, in a process of its own."""
@@ -143,7 +146,7 @@ def _shop() -> Iterator[_Shop]:
             child = processes.start(broker.program(server=server, port=broker_port, folder=folder / "broker"))
             if not broker.answers(child, port=broker_port):
                 raise CommandError(f"{server} does not start.")
-            yield _Shop(folder, url, programs.url(bank_port), broker.url(broker_port))
+            yield _Shop(folder, url, programs.url(bank_port), broker.url(broker_port), child.process.pid)
         finally:
             processes.stop()
 
@@ -213,6 +216,12 @@ def _load(facts: dict[str, Any]) -> Iterator[str]:
     yield (
         f"  {'':<10} 16 clients  one product {hot['one_sku_per_second']:.1f} orders/s,"
         f" sixteen products {hot['sixteen_skus_per_second']:.1f}: {hot['ratio']:.2f}x"
+    )
+    broker = facts["frozen_broker"]
+    frozen, well = broker["frozen"], broker["at_work"]
+    yield (
+        f"  {'':<10}  8 clients  broker frozen: p99 {frozen['p99_ms']:.0f} ms, at work {well['p99_ms']:.0f} ms:"
+        f" {broker['p99_ratio']:.2f}x{_refusals(frozen['refused'])}"
     )
 
 
