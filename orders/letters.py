@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from typing import Any, Final
 
+from django.conf import settings
+from django.urls import reverse
+
 from notifications.mail.letters import Rendered, queue_letter, render
 from orders import links
 from orders.models import Order, Refund, Shipment, ShipmentLine
@@ -21,7 +24,8 @@ def write(name: str, order: Order, *, to: str, once: str = "", **facts: Any) -> 
 
 def preview(name: str, order: Order) -> Rendered:
     """The letter `name` as it would be for this order now; nothing is written. Raises KeyError for an unknown name."""
-    return render(f"orders/{name}", _context(order) | PREVIEWS[name](order))
+    page = settings.SITE_URL + reverse("orders:order", args=[order.number])  # without the buyer's key
+    return render(f"orders/{name}", _context(order) | {"order_url": page} | PREVIEWS[name](order))
 
 
 def _context(order: Order) -> dict[str, Any]:
@@ -43,7 +47,7 @@ def _taken(order: Order) -> dict[str, Any]:
 
 def _refund(order: Order) -> dict[str, Any]:
     """The latest; where there is none, one of everything."""
-    latest = order.refunds.order_by("pk").last()
+    latest = order.refunds.order_by("created_at").last()
     return {"refund": latest or Refund(order=order, amount=order.total, currency=order.currency)}
 
 

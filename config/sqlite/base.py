@@ -2,7 +2,7 @@
 
 SQLite's own busy loop is unfair and sleeps longer each time, up to a tenth of a second: among eight writers one was
 measured waiting 1.4 to 8 s. A lock in the process lets only one thread of it wait for other processes at a time, and
-that one looks again every half millisecond.
+that one looks again after half a millisecond, and later every five.
 """
 
 import threading
@@ -12,7 +12,7 @@ from typing import Any
 from django.db import OperationalError
 from django.db.backends.sqlite3 import base
 
-LOOK_EVERY = 0.0005  # seconds
+FIRST_LOOK, LAST_LOOK = 0.0005, 0.005  # seconds from one to the next
 
 _turns: dict[str, threading.Lock] = {}
 
@@ -29,22 +29,30 @@ class DatabaseWrapper(base.DatabaseWrapper):
             raise
 
     def _begin(self) -> None:
-        deadline = time.monotonic() + self._patience
         self.connection.execute("PRAGMA busy_timeout = 0")
-        try:
-            while not self._began(late=time.monotonic() > deadline):
-                time.sleep(LOOK_EVERY)
-        finally:
-            self.connection.execute(f"PRAGMA busy_timeout = {int(self._patience * 1000)}")
-
-    def _began(self, *, late: bool) -> bool:
         try:
             super()._start_transaction_under_autocommit()  # type: ignore[misc]
         except OperationalError as error:
-            if late or "locked" not in str(error):
+            if not _is_locked(error) or not self._begin_later():
                 raise
-            return False
-        return True
+        finally:
+            self.connection.execute(f"PRAGMA busy_timeout = {int(self._patience * 1000)}")
+
+    def _begin_later(self) -> bool:
+        """As soon as no other process writes. By the driver alone: what is tried again is no statement of anybody's."""
+        deadline, pause = time.monotonic() + self._patience, FIRST_LOOK
+        while time.monotonic() < deadline:
+            time.sleep(pause)
+            pause = min(pause * 2, LAST_LOOK)
+            try:
+                with self.wrap_database_errors:
+                    self.connection.execute("BEGIN IMMEDIATE")
+            except OperationalError as error:
+                if not _is_locked(error):
+                    raise
+            else:
+                return True
+        return False
 
     def _commit(self) -> Any:
         result = super()._commit()  # type: ignore[misc]
@@ -79,3 +87,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if self._holds_turn:
             self._holds_turn = False
             self._turn().release()
+
+
+def _is_locked(error: OperationalError) -> bool:
+    return "locked" in str(error)

@@ -15,6 +15,7 @@ from unfold.decorators import display
 from notifications import marks
 from notifications.admin.pressed import by
 from notifications.admin.readonly import ReadOnlyAdmin, Tabs
+from notifications.admin.subjects import named
 from notifications.context import forget_health
 from notifications.pipeline import queues
 from notifications.pipeline.models import Delivery, Worker
@@ -41,8 +42,10 @@ class WorkerAdmin(ReadOnlyAdmin):
         return [path("queues/", pressed, name="notifications_worker_queue"), *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        loads = queues.loads()
         shown = {
-            "queues": queues.loads(),
+            "queues": loads,
+            "names": named(load.paused_by for load in loads if load.paused_by),
             "may_change_queues": self.has_queue_permission(request),
             "most_at_once": queues.MOST_AT_ONCE,
         }

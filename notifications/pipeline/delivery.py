@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from notifications import correlation, tracing
-from notifications.pipeline import brakes, deadletters, doorbell, effects, ordering, queues
+from notifications.pipeline import brakes, deadletters, doorbell, effects, ordering, queues, rescue
 from notifications.pipeline.decisions import entry
 from notifications.pipeline.events import BadPayload, Subscription, declared, subscription_of
 from notifications.pipeline.models import Attempt, Delivery, Event, Worker
@@ -94,7 +94,7 @@ def attempt(*, delivery_id: int, worker: Worker) -> bool:
             log.warning("delivery_fenced", **_names(claim))
             _record(claim, Attempt.Outcome.FENCED, message="Rescued meanwhile; this run was undone.")
     if claim.in_turn:
-        doorbell.ring()
+        doorbell.ring(surely=True)
     return True
 
 
@@ -107,9 +107,13 @@ def _claim(delivery_id: int, worker: Worker) -> _Claim | None:
             return None
         fails, at_once = vars(row)["fails"] or 0, vars(row)["at_once"]
         rests = fails >= brakes.TRIPS_AT and not brakes.be_the_canary(row.handler, until=leased)
-        if rests or (at_once and not queues.has_room(row.queue)):
+        full = at_once and not queues.has_room(row.queue)
+        if rests or full:
             transaction.set_rollback(True)
-            return None
+    if full:
+        rescue.hint_anew([delivery_id])
+    if rests or full:
+        return None
     [row.event] = Event.objects.raw(EVENT, [row.event_id])
     return _Claim(delivery=row, token=row.token, failing=bool(fails), in_turn=bool(at_once))
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
+from django.db import Error, connection
 
 CHANNEL = "waybill_doorbell"
 NOTIFY_EVERY = 0.05  # seconds; commits that NOTIFY serialise on one lock of the server
@@ -29,10 +29,13 @@ def _folder() -> Path:
     return Path(tempfile.gettempdir()) / f"waybill-{os.getuid()}-{shop}"
 
 
-def ring() -> None:
-    """Never blocks and never raises: what it wakes up for is already committed."""
+def ring(*, surely: bool = False) -> None:
+    """Never raises: what it wakes up for is already committed. surely: rather late than not at all."""
     if not _ring_this_host() and connection.vendor == "postgresql":
-        _notify()
+        if surely:
+            time.sleep(max(0.0, NOTIFY_EVERY - (time.monotonic() - _last_notify)))
+        with contextlib.suppress(Error):
+            _notify()
 
 
 def _ring_this_host() -> bool:

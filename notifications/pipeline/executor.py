@@ -5,6 +5,7 @@ import secrets
 import socket
 import threading
 import time
+from collections.abc import Sequence
 
 import structlog
 from django.db import Error, connection, transaction
@@ -53,6 +54,21 @@ class Executor:
             return not self.stopping and delivery.attempt(delivery_id=delivery_id, worker=self.worker)
         finally:
             self._running.discard(delivery_id)
+
+    def attempt_all(self, delivery_ids: Sequence[int]) -> int:
+        """Run each that is ours to run; returns how many. What a stop or the database leaves over is hinted anew."""
+        ran = 0
+        for index, delivery_id in enumerate(delivery_ids):
+            try:
+                ran += self.attempt(delivery_id)
+            except Error as error:
+                log.warning("attempt_lost_database", delivery=delivery_id, error=str(error))
+                connection.close()
+                self._stopping.wait(1.0)
+            if self.stopping:
+                rescue.hint_anew(delivery_ids[index:])
+                break
+        return ran
 
     def stop(self, *, grace: float) -> None:
         """Claim no more, wait up to `grace` seconds for what runs, give the rest back unharmed."""

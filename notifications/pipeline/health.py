@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db.models import Count, Min, Q
 from django.utils import timezone
 
-from notifications.pipeline.models import Delivery, Worker, held_back
+from notifications.pipeline.models import Delivery, Worker, held_back, waits_its_turn
 
 LATE = 60.0  # seconds a due delivery may wait before a person should know
 
@@ -22,8 +22,8 @@ class Health:
     broker_error: str
     mode: str  # who runs the handlers: "celery" | "relay" | "nobody"
     waiting: int
-    oldest_waiting_seconds: float
-    held: int  # due, but of a handler that is paused or rests
+    oldest_waiting_seconds: float  # but for queues that run only so many at once, and do
+    held: int  # due, but of a queue that is paused, or a handler that is paused or rests
     dead: int
 
     @property
@@ -40,7 +40,10 @@ class Health:
                 self.oldest_waiting_seconds > LATE,
                 f"The oldest of {self.waiting} due deliveries has waited {self.oldest_waiting_seconds:.0f} s.",
             ),
-            (self.held > 0, f"{self.held} deliveries wait for handlers that are held back: see Failures."),
+            (
+                self.held > 0,
+                f"{self.held} deliveries wait for what is held back: see Failures, and Workers for queues.",
+            ),
         ]
         return [sentence for applies, sentence in said if applies]
 
@@ -53,7 +56,7 @@ def pipeline_health() -> Health:
     ready, held = Q(state="ready", available_at__lte=now), held_back(now)
     counts = Delivery.objects.aggregate(
         waiting=Count("pk", filter=ready & ~held),
-        oldest=Min("available_at", filter=ready & ~held),
+        oldest=Min("available_at", filter=ready & ~held & ~waits_its_turn(now)),
         held=Count("pk", filter=ready & held),
         dead=Count("pk", filter=Q(state="dead")),
     )

@@ -5,11 +5,13 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 # A process beats every 2 s; five missed beats and we stop counting on it.
 ALIVE_WITHIN = timedelta(seconds=10)
+# A queue with a limit in which nothing has run or ended for so long does not move.
+MOVES_WITHIN = timedelta(minutes=1)
 
 
 class EventQuerySet(models.QuerySet["Event"]):
@@ -143,6 +145,14 @@ def held_back(now: datetime) -> Q:
     """Of a queue or a handler that somebody has paused, or of a handler that rests."""
     paused = Queue.objects.filter(paused_at__isnull=False).values("name")
     return Q(queue__in=paused) | Q(handler__in=Brake.objects.holding(now).values("handler"))
+
+
+def waits_its_turn(now: datetime) -> Q:
+    """Of a queue that may run only so many at once, and does: its deliveries may wait for long."""
+    mine = Delivery.objects.filter(queue=OuterRef("name"))
+    lately = mine.filter(state="done", finished_at__gt=now - MOVES_WITHIN)
+    moving = Exists(mine.filter(state="running")) | Exists(lately)
+    return Q(queue__in=Queue.objects.filter(moving, at_once__isnull=False).values("name"))
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):

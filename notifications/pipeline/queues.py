@@ -4,6 +4,7 @@ Both hold for all workers together, from the next claim on, and through restarts
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from celery import current_app
 from django.db import transaction
@@ -83,6 +84,12 @@ def limits() -> dict[str, int]:
 
 def running(name: str) -> int:
     return Delivery.objects.running().filter(queue=name).count()
+
+
+def moving(since: datetime) -> set[str]:
+    """Where something runs, or has come to its end since then."""
+    lately = Q(state="done", finished_at__gt=since) | Q(state="running")
+    return set(Delivery.objects.filter(lately).values_list("queue", flat=True).distinct().order_by())
 
 
 def has_room(name: str) -> bool:

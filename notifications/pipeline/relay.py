@@ -7,13 +7,12 @@ import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import structlog
 from django.db import Error, close_old_connections, connection
-from django.db.models import Q
 from django.utils import timezone
 
 from notifications.pipeline import clock, locks, queues, rescue
@@ -28,8 +27,9 @@ AHEAD = 50  # rows it looks up at a time for its slots
 SHORT_QUEUE = 10  # a broker queue this short holds no backlog, so an old hint in it is a lost hint
 WINDOW = 200  # hints waiting in one broker queue: enough to keep workers busy, few enough to lose
 LONGEST_HINT = 10  # deliveries that one hint names when many wait
+HINTS_A_SLOT = 4  # so many hints for each of the workers' threads, before one of them names several
 REHINT_AFTER = timedelta(seconds=3)
-UNANSWERED_AFTER = timedelta(seconds=15)  # hinted again and again, and no worker has come for it
+UNANSWERED_AFTER = timedelta(seconds=15)  # and nothing of its queue has run meanwhile: its workers are deaf, or hang
 
 # Asked after each commit, so spelled by hand: to put it into words takes the ORM ten times as long as to answer it.
 DUE = """
@@ -54,7 +54,8 @@ class Relay:
         self._stopping = threading.Event()
         self._rounds_at = float("-inf")
         self._limits: dict[str, int] = {}
-        self._workers = False
+        self._served: set[str] = set()
+        self._worker_slots = 0
 
     def run(self) -> None:
         """Until `stop` is called. Survives the database being away."""
@@ -94,45 +95,52 @@ class Relay:
         self._limits = queues.limits()
         if locks.settled():
             rescue.rescue_abandoned(but=self.executor.worker)
-        self._workers = Worker.objects.alive().filter(kind=Worker.Kind.WORKER).exists()
+        self._look_for_workers()
         self.executor.note(mode="celery" if self._celery_works else "relay", broker_error=self.broker.error)
         if self._celery_works:
-            unanswered = timezone.now() - UNANSWERED_AFTER
-            self._run_here(f"available_at < %s AND queue IN ({_marks(self._idle())})", [unanswered, *self._idle()])
+            since = timezone.now() - UNANSWERED_AFTER
+            deaf = sorted(self._served - queues.moving(since))
+            self._run_here(f"available_at < %s AND queue IN ({_marks(deaf)})", [since, *deaf])
+
+    def _look_for_workers(self) -> None:
+        alive = list(Worker.objects.alive().filter(kind=Worker.Kind.WORKER))
+        self._served = {name for worker in alive for name in worker.queues.split(",") if name}
+        # A worker of an older release says nothing of its slots, and knows no hint that names several deliveries.
+        slots = [worker.note.get("slots", 0) for worker in alive]
+        self._worker_slots = sum(slots) if all(slots) else 0
 
     @property
     def _celery_works(self) -> bool:
-        return self.broker.answers and self._workers
+        return self.broker.answers and bool(self._served)
 
     def _dispatch(self) -> bool:
         """One batch of due rows; True when there may be more to do at once."""
-        return self._hint_due() if self._celery_works else self._run_here()
+        if not self._celery_works:
+            return self._run_here()
+        served = sorted(self._served)
+        self._run_here(f"queue NOT IN ({_marks(served)})", served)
+        return self._hint_due(served)
 
     def _due(self, wanted: str, values: Sequence[object], most: int) -> list[tuple[int, str]]:
-        """Ids and queues, the longest waiting first; of a queue with a limit no more than may run."""
+        """Ids and queues, the longest waiting first; then those of queues with a limit, no more than may run."""
         limited = list(self._limits)
-        found = _ask(f"{wanted} AND queue NOT IN ({_marks(limited)})", [*values, *limited], most)
+        found = look_up(f"{wanted} AND queue NOT IN ({_marks(limited)})", [*values, *limited], most)
         for queue in limited:
-            room = max(self._limits[queue] - self._at_work(queue), 0)
-            found += _ask(f"{wanted} AND queue = %s", [*values, queue], room)
+            room = max(self._limits[queue] - queues.running(queue), 0)
+            found += look_up(f"{wanted} AND queue = %s", [*values, queue], room)
         return found
-
-    def _at_work(self, queue: str) -> int:
-        """How many of a queue run, or are hinted and about to."""
-        hinted = Q(state=Delivery.State.READY, hinted_at__gt=timezone.now() - REHINT_AFTER)
-        return Delivery.objects.filter(Q(state=Delivery.State.RUNNING) | hinted, queue=queue).count()
 
     def _idle(self) -> list[str]:
         return [queue for queue, depth in self.broker.depths.items() if depth < SHORT_QUEUE]
 
-    def _hint_due(self) -> bool:
+    def _hint_due(self, served: list[str]) -> bool:
         idle = self._idle()
-        full = [queue for queue, depth in self.broker.depths.items() if depth >= WINDOW]
+        not_full = [queue for queue in served if self.broker.depths.get(queue, 0) < WINDOW]
         wanted = f"""(hinted_at IS NULL OR (hinted_at < %s AND queue IN ({_marks(idle)})))
-            AND queue NOT IN ({_marks(full)})"""
-        batch = self._due(wanted, [timezone.now() - REHINT_AFTER, *idle, *full], WINDOW)
+            AND queue IN ({_marks(not_full)})"""
+        batch = self._due(wanted, [timezone.now() - REHINT_AFTER, *idle, *not_full], WINDOW)
         try:
-            for queue, ids in _bundled(batch):
+            for queue, ids in _bundled(batch, self._worker_slots):
                 self.broker.hint(*ids, queue=queue)
         except BrokerAway:
             return True  # what is left runs here, at once
@@ -148,7 +156,7 @@ class Relay:
         for _ in range(len(self._due_ids)):
             if not self._free.acquire(blocking=False):
                 break
-            self._slots.submit(self._work)
+            self._slots.submit(self._work).add_done_callback(_log_failure)
         return False  # a slot that finds nothing more to do rings
 
     def _work(self) -> None:
@@ -172,6 +180,8 @@ class Relay:
         except Error as error:
             log.warning("attempt_lost_database", delivery=delivery_id, error=str(error))
             connection.close()
+            self._due_ids.clear()  # the others would meet the same
+            self._stopping.wait(SAFETY_POLL)
 
     def _until_next(self) -> float:
         """Seconds until the next row is due or the next rounds are."""
@@ -186,7 +196,8 @@ class Relay:
         return max(0.0, min(rounds, wait))
 
 
-def _ask(wanted: str, values: Sequence[Any], most: int) -> list[tuple[int, str]]:
+def look_up(wanted: str, values: Sequence[Any], most: int) -> list[tuple[int, str]]:
+    """Ids and queues of what is due and as `wanted` says, the longest waiting first."""
     now = timezone.now()
     values = [connection.ops.adapt_unknown_value(value) for value in (now, now, *values)]
     with connection.cursor() as cursor:
@@ -199,12 +210,17 @@ def _marks(values: Sequence[object]) -> str:
     return ", ".join(["%s"] * len(values)) or "''"
 
 
-def _bundled(due: Sequence[tuple[int, str]]) -> Iterator[tuple[str, list[int]]]:
-    """Queue and ids of each hint. Few rows get one each, so that all workers share them; many share a message."""
+def _bundled(due: Sequence[tuple[int, str]], slots: int) -> Iterator[tuple[str, list[int]]]:
+    """Queue and ids of each hint. Few get one each, so that all `slots` of the workers share them; many share one."""
     by_queue = defaultdict(list)
     for pk, queue in due:
         by_queue[queue].append(pk)
     for queue, ids in by_queue.items():
-        size = min(max(len(ids) // LONGEST_HINT, 1), LONGEST_HINT)
+        size = min(max(len(ids) // (HINTS_A_SLOT * slots), 1), LONGEST_HINT) if slots else 1
         for start in range(0, len(ids), size):
             yield queue, ids[start : start + size]
+
+
+def _log_failure(work: Future[None]) -> None:
+    if not work.cancelled() and (error := work.exception()):
+        log.error("slot_failed", exc_info=error)

@@ -1,5 +1,6 @@
 """Whose worker died? Give its work back: within a second by its lock, at the latest by its lease."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import structlog
@@ -72,6 +73,11 @@ def give_back(worker: Worker) -> int:
                 _note(row, Attempt.Outcome.STOPPED, "The worker was stopped; given back.")
         freed += given
     return freed
+
+
+def hint_anew(delivery_ids: Sequence[int]) -> None:
+    """Their hint has come to nothing: whoever hints may do so again at once."""
+    Delivery.objects.filter(pk__in=delivery_ids, state=Delivery.State.READY).update(hinted_at=None)
 
 
 def _take_away(row: Delivery, **changes: object) -> int:

@@ -1,4 +1,4 @@
-"""What Celery sees: a hint to look at one delivery, and a worker that registers and stops cleanly."""
+"""What Celery sees: a hint to look at deliveries, and a worker that registers and stops cleanly."""
 
 import threading
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ STOP_GRACE = 2.5  # seconds; a supervisor that waits 5 s still sees rows given b
 @shared_task(name="waybill.deliver", ignore_result=True, acks_late=True)
 def deliver(delivery_id: int, *, also: Sequence[int] = (), **_: Any) -> int:
     """Run those that are still READY, one after another. Returns how many. What newer releases add is ignored."""
-    here = executor.of_this_process()
-    return sum(here.attempt(one) for one in (delivery_id, *also))
+    return executor.of_this_process().attempt_all([delivery_id, *also])
 
 
 @signals.worker_ready.connect
 def _register(sender: Any, **_: Any) -> None:
-    executor.of_this_process(queues=",".join(queue.name for queue in sender.task_consumer.queues))
+    here = executor.of_this_process(queues=",".join(queue.name for queue in sender.task_consumer.queues))
+    here.note(slots=sender.pool.limit)
 
 
 @signals.worker_shutting_down.connect

@@ -11,6 +11,7 @@ from django.utils import timezone
 from notifications.models import Delivery, Event, Letter
 from notifications.pipeline import ordering
 from notifications.pipeline.events import declared, subject_of, subscriptions
+from notifications.pipeline.models import waits_its_turn
 from notifications.pipeline.retention import CLOCK_KEPT, KEPT
 from orders import recovery, repayment
 from orders.books.ledger import Ledger
@@ -86,7 +87,8 @@ def every_handler_once(_: Ledger) -> Iterator[str]:
         there = {delivery.handler for delivery in event.deliveries.all()}
         if expected[event.name] and not there:
             yield f"{event} #{event.pk}: no delivery at all"
-    overdue = Delivery.objects.due(timezone.now()).filter(available_at__lt=timezone.now() - SETTLING)
+    now = timezone.now()
+    overdue = Delivery.objects.due(now).exclude(waits_its_turn(now)).filter(available_at__lt=now - SETTLING)
     yield from (f"{row} has waited since {row.available_at:%H:%M:%S}" for row in overdue)
     yield from (f"{row} waits for its turn, and nobody is before it" for row in ordering.stuck())
     lost = Delivery.objects.running().filter(lease_until__lt=timezone.now() - SETTLING)

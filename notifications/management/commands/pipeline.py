@@ -68,6 +68,7 @@ def _status(_: dict[str, Any]) -> Said:
         "held_back": [
             {"handler": one.handler, "paused": one.paused_at, "resting_until": one.resting_until} for one in held
         ],
+        "paused_queues": [one.name for one in queues.loads() if one.paused_by],
     }
     busy = latencies(timezone.now())
     facts["handlers"] = [asdict(one) for one in busy]
@@ -76,6 +77,7 @@ def _status(_: dict[str, Any]) -> Said:
         f"relay {relay}, workers {health.workers_alive}, broker {health.broker}",
         f"{health.waiting} waiting, the oldest for {health.oldest_waiting_seconds:.0f} s; {health.dead} dead",
         *(f"{one.handler} is {'paused' if one.paused_at else 'resting'}" for one in held),
+        *(f"the queue {name} is paused" for name in facts["paused_queues"]),
         *health.warnings,
         *(
             f"{one.handler}: {one.done} done in five minutes, p50/p95 of wait {one.wait.p50:.2f}/{one.wait.p95:.2f} s,"
@@ -158,7 +160,7 @@ def _queue(options: dict[str, Any]) -> Said:
     found = [one for one in queues.loads() if options["name"] in ("", one.name)]
     lines = [
         f"{one.name}: {one.waiting} waiting, {one.running} running, {one.at_once or 'all'} at once"
-        + (f", paused {one.reason}".rstrip() if one.paused_by else "")
+        + (f", paused by {one.paused_by} {one.reason}".rstrip() if one.paused_by else "")
         for one in found
     ]
     return [asdict(one) for one in found], "\n".join(lines)

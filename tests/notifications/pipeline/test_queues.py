@@ -2,16 +2,20 @@
 
 import queue
 import threading
+from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.utils import timezone
 
-from notifications.models import Delivery, Queue
+from notifications.models import Brake, Delivery, Queue
+from notifications.pipeline import brakes, queues
 from notifications.pipeline import delivery as deliveries
-from notifications.pipeline import queues
-from notifications.pipeline.health import pipeline_health
+from notifications.pipeline.health import LATE, pipeline_health
+from notifications.pipeline.relay import look_up
+from orders.books.history import every_handler_once
 from tests.notifications.pipeline.conftest import ParcelPacked
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -123,8 +127,56 @@ def test_the_terminal_pauses_limits_and_resumes():
 
     assert (
         said("--pause", "--reason", "the server moves")
-        == "mail: 0 waiting, 0 running, all at once, paused the server moves"
+        == "mail: 0 waiting, 0 running, all at once, paused by terminal the server moves"
     )
     assert said("--at-once", "4").startswith("mail: 0 waiting, 0 running, 4 at once, paused")
     assert said("--resume") == "mail: 0 waiting, 0 running, 4 at once"
     assert said("--at-once", "0") == "mail: 0 waiting, 0 running, all at once"
+
+
+def test_what_waits_behind_a_limit_is_no_alarm_while_the_queue_moves(sorted_parcels, pack, worker):
+    for n in range(3):
+        pack(parcel_id=n)
+    long_ago = timezone.now() - timedelta(minutes=5)
+    Delivery.objects.filter(handler="tests.sort").update(available_at=long_ago)
+    assert pipeline_health().oldest_waiting_seconds > LATE
+
+    queues.limit("shipping", 1)
+    assert pipeline_health().oldest_waiting_seconds > LATE  # nothing of it runs
+    deliveries.attempt(delivery_id=waiting().first().pk, worker=worker)
+    assert pipeline_health().oldest_waiting_seconds < LATE
+    assert not [line for line in every_handler_once(None) if "has waited" in line]
+
+    Delivery.objects.filter(handler="tests.sort", state="done").update(finished_at=long_ago)
+    assert pipeline_health().oldest_waiting_seconds > LATE
+
+
+# -- What is due, in three spellings --------------------------------------------------------------
+
+
+HOLDS = {
+    "nothing": lambda: None,
+    "its queue is paused": lambda: queues.pause("shipping", by="user:1"),
+    "its handler is paused": lambda: brakes.pause("tests.sort", by="user:1"),
+    "its handler rests": lambda: Brake.objects.create(
+        handler="tests.sort", fails=5, resting_until=timezone.now() + timedelta(minutes=1)
+    ),
+    "its time has not come": lambda: waiting().update(available_at=timezone.now() + timedelta(minutes=1)),
+    "another queue is paused": lambda: queues.pause("mail", by="user:1"),
+    "the rest is over": lambda: Brake.objects.create(
+        handler="tests.sort", fails=5, resting_until=timezone.now() - timedelta(minutes=1)
+    ),
+    "somebody has it": lambda: waiting().update(state="waiting"),
+}
+
+
+@pytest.mark.parametrize("hold", HOLDS)
+def test_relay_claim_and_model_agree_about_what_is_due(sorted_parcels, pack, worker, hold):
+    pack()
+    [pk] = waiting().values_list("pk", flat=True)
+    HOLDS[hold]()
+    due = hold in ("nothing", "another queue is paused", "the rest is over")
+
+    assert Delivery.objects.due(timezone.now()).filter(pk=pk).exists() is due
+    assert (pk in [found for found, _ in look_up("TRUE", [], 10)]) is due
+    assert deliveries.attempt(delivery_id=pk, worker=worker) is due

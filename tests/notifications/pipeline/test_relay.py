@@ -3,12 +3,15 @@ import time
 from datetime import UTC, datetime
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
+from django.utils import timezone
 
-from notifications.pipeline import clock, health
+from notifications.pipeline import clock, delivery, health, queues
+from notifications.pipeline.broker import Broker
 from notifications.pipeline.doorbell import Bell, ring
+from notifications.pipeline.executor import Executor
 from notifications.pipeline.models import Delivery, Event, Worker
-from notifications.pipeline.relay import Relay
+from notifications.pipeline.relay import SAFETY_POLL, UNANSWERED_AFTER, Relay
 from notifications.pipeline.retries import RetryLater
 from tests.notifications.pipeline.conftest import ParcelPacked
 
@@ -119,3 +122,155 @@ def test_ringing_where_nobody_listens_is_harmless(settings, tmp_path, transactio
     settings.WAYBILL_DATA = tmp_path
 
     assert ring() is None
+
+
+# -- Beside workers ---------------------------------------------------------------------------
+
+
+class StoredHints(Broker):
+    """A broker that answers, and keeps what it is told."""
+
+    def __init__(self):
+        self.configured, self.error, self.depths, self.told = True, "", {}, []
+
+    def hint(self, first, *also, queue):
+        self.told.append((queue, [first, *also]))
+        self.depths[queue] = self.depths.get(queue, 0) + 1
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def beside(transactional_db, settings, tmp_path):
+    """`beside(queues="mail", slots=4)`: a relay, its thread not started, and such a worker."""
+    settings.WAYBILL_DATA, settings.BROKER_URL = tmp_path, ""
+    relays, workers = [], []
+
+    def open_relay(*, queues, slots=None):
+        worker = Executor(kind=Worker.Kind.WORKER, queues=queues)
+        workers.append(worker)
+        if slots:
+            worker.note(slots=slots)
+            worker.worker.save()
+        relay = Relay()
+        relay.broker = StoredHints()
+        relays.append(relay)
+        return relay
+
+    yield open_relay
+    for relay in relays:
+        relay.close(grace=1)
+    for worker in workers:
+        worker.stop(grace=0)
+
+
+@pytest.fixture
+def sort(subscribe):
+    seen = []
+
+    @subscribe(ParcelPacked, queue="shipping")
+    def sort(event):
+        seen.append(event.parcel_id)
+
+    return seen
+
+
+def turn(relay):
+    relay._rounds()
+    relay._dispatch()
+
+
+def test_what_no_worker_serves_the_relay_runs(beside, sort, pack):
+    relay = beside(queues="mail")
+    pack()
+    turn(relay)
+
+    assert eventually(lambda: sort == [7])
+    assert relay.broker.told == []
+
+
+def test_what_a_worker_serves_is_hinted_once(beside, sort, pack):
+    relay = beside(queues="mail,shipping", slots=4)
+    pack()
+    turn(relay)
+    turn(relay)
+
+    assert [queue for queue, _ in relay.broker.told] == ["shipping"]
+    assert sort == []
+
+
+@pytest.mark.parametrize(("slots", "size"), [(4, 10), (16, 3), (None, 1)], ids=["few", "many", "of an older release"])
+def test_a_hint_names_several_when_there_are_many_for_each_thread(beside, sort, pack, slots, size):
+    relay = beside(queues="shipping", slots=slots)
+    for n in range(199):
+        pack(parcel_id=n)
+    turn(relay)
+
+    hinted = [ids for _, ids in relay.broker.told]
+    assert max(map(len, hinted)) == size
+    assert sorted(pk for ids in hinted for pk in ids) == sorted(
+        Delivery.objects.filter(handler="tests.sort").values_list("pk", flat=True)
+    )
+
+
+@pytest.mark.parametrize("limit", [None, 1])
+def test_what_deaf_workers_do_not_fetch_the_relay_runs(beside, sort, pack, limit):
+    queues.limit("shipping", limit)
+    relay = beside(queues="shipping", slots=4)
+    for n in range(30):
+        pack(parcel_id=n)
+    turn(relay)
+    assert sort == []
+
+    Delivery.objects.filter(handler="tests.sort").update(available_at=timezone.now() - UNANSWERED_AFTER * 2)
+    relay.broker.depths["shipping"] = 500  # hints that nobody takes
+    turn(relay)
+    assert eventually(lambda: len(sort) >= 1)
+
+
+def test_of_a_limited_queue_no_more_are_hinted_than_may_run(beside, sort, pack):
+    queues.limit("shipping", 2)
+    relay = beside(queues="shipping", slots=4)
+    for n in range(5):
+        pack(parcel_id=n)
+    turn(relay)
+
+    assert len(relay.broker.told) == 2
+
+
+def test_one_after_another_of_a_limited_queue_runs_without_a_poll(relay, sort, pack):
+    queues.limit("shipping", 1)
+    time.sleep(SAFETY_POLL * 1.5)  # the relay has heard of it
+    for n in range(20):
+        pack(parcel_id=n)
+
+    began = time.monotonic()
+    assert eventually(lambda: len(sort) == 20)
+    assert time.monotonic() - began < 20 * SAFETY_POLL / 2
+
+
+def test_a_database_that_refuses_every_claim_is_not_asked_without_pause(relay, sort, pack, monkeypatch):
+    tries = []
+
+    def refuse(**_):
+        tries.append(1)
+        raise OperationalError("attempt to write a readonly database")
+
+    monkeypatch.setattr(delivery, "attempt", refuse)
+    for n in range(40):
+        pack(parcel_id=n)
+    time.sleep(3)
+
+    assert 0 < len(tries) <= 8 * 5
+
+
+def test_what_a_stopped_worker_did_not_begin_is_hinted_anew(executor, sort, pack):
+    for n in range(3):
+        pack(parcel_id=n)
+    mine = Delivery.objects.filter(handler="tests.sort")
+    mine.update(hinted_at=timezone.now())
+    executor.stop(grace=0)
+
+    assert executor.attempt_all(list(mine.values_list("pk", flat=True))) == 0
+    assert mine.filter(hinted_at=None, state="ready", attempt=0).count() == 3
