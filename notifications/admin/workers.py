@@ -30,7 +30,7 @@ class WorkerTabs(Tabs):
 
 @admin.register(Worker)
 class WorkerAdmin(ReadOnlyAdmin):
-    list_display = ("process", "alive", "beat", "says", "queues", "started", "stopped")
+    list_display = ("process", "alive", "beat", "says", "works_on", "started", "stopped")
     list_filter = (WorkerTabs,)
     search_fields = ("host", "=pid")
     ordering = ("-beat_at",)
@@ -86,6 +86,10 @@ class WorkerAdmin(ReadOnlyAdmin):
     @display(description="says")
     def says(self, row: Worker) -> str:
         return marks.note_in_words(row.note)
+
+    @display(description="queues", ordering="queues")
+    def works_on(self, row: Worker) -> str:
+        return row.queues.replace(",", ", ")
 
     @display(description="started", ordering="started_at")
     def started(self, row: Worker) -> SafeString:

@@ -36,7 +36,7 @@ class LetterPreviews(admin.ModelAdmin):  # type: ignore[type-arg]
             "opts": self.opts,
             "row": order,
             "name": name,
-            "names": list(letters.PREVIEWS),
+            "words": {name: name.replace("_", " ").capitalize() for name in letters.PREVIEWS},
             "letter": _rendered(name, order),
             "sandbox": LETTER_SANDBOX,
         }
