@@ -18,6 +18,7 @@ from notifications.pipeline.models import Delivery, DeliveryQuerySet, Worker
 
 BEAT_EVERY = 2.0  # seconds
 RENEW_EVERY = 5  # beats: a third of the lease
+ASK_DATABASE_EVERY = 1.0  # seconds, while it is away
 
 log = structlog.get_logger(__name__)
 
@@ -63,12 +64,23 @@ class Executor:
                 ran += self.attempt(delivery_id)
             except Error as error:
                 log.warning("attempt_lost_database", delivery=delivery_id, error=str(error))
-                connection.close()
-                self._stopping.wait(1.0)
+                self._hint_anew(delivery_ids[index:])
+                break
             if self.stopping:
-                rescue.hint_anew(delivery_ids[index:])
+                self._hint_anew(delivery_ids[index:])
                 break
         return ran
+
+    def _hint_anew(self, delivery_ids: Sequence[int]) -> None:
+        """When the database can be written to again: until then this thread takes no other hint, and so loses none."""
+        while True:
+            try:
+                rescue.hint_anew(delivery_ids)
+                return
+            except Error:
+                connection.close()
+                if self._stopping.wait(ASK_DATABASE_EVERY):
+                    return
 
     def stop(self, *, grace: float) -> None:
         """Claim no more, wait up to `grace` seconds for what runs, give the rest back unharmed."""

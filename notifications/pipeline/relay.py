@@ -29,6 +29,7 @@ WINDOW = 200  # hints waiting in one broker queue: enough to keep workers busy, 
 LONGEST_HINT = 10  # deliveries that one hint names when many wait
 HINTS_A_SLOT = 4  # so many hints for each of the workers' threads, before one of them names several
 REHINT_AFTER = timedelta(seconds=3)
+FORGOTTEN_AFTER = timedelta(seconds=30)  # a hint this old counts as lost, however many wait
 UNANSWERED_AFTER = timedelta(seconds=15)  # and nothing of its queue has run meanwhile: its workers are deaf, or hang
 
 # Asked after each commit, so spelled by hand: to put it into words takes the ORM ten times as long as to answer it.
@@ -136,9 +137,10 @@ class Relay:
     def _hint_due(self, served: list[str]) -> bool:
         idle = self._idle()
         not_full = [queue for queue in served if self.broker.depths.get(queue, 0) < WINDOW]
-        wanted = f"""(hinted_at IS NULL OR (hinted_at < %s AND queue IN ({_marks(idle)})))
+        wanted = f"""(hinted_at IS NULL OR hinted_at < %s OR (hinted_at < %s AND queue IN ({_marks(idle)})))
             AND queue IN ({_marks(not_full)})"""
-        batch = self._due(wanted, [timezone.now() - REHINT_AFTER, *idle, *not_full], WINDOW)
+        now = timezone.now()
+        batch = self._due(wanted, [now - FORGOTTEN_AFTER, now - REHINT_AFTER, *idle, *not_full], WINDOW)
         try:
             for queue, ids in _bundled(batch, self._worker_slots):
                 self.broker.hint(*ids, queue=queue)

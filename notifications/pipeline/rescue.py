@@ -7,7 +7,7 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from notifications.pipeline import deadletters, locks
+from notifications.pipeline import deadletters, doorbell, locks
 from notifications.pipeline.models import Attempt, Delivery, Worker
 from notifications.pipeline.retries import USUAL
 from notifications.pipeline.signals import buried
@@ -78,6 +78,7 @@ def give_back(worker: Worker) -> int:
 def hint_anew(delivery_ids: Sequence[int]) -> None:
     """Their hint has come to nothing: whoever hints may do so again at once."""
     Delivery.objects.filter(pk__in=delivery_ids, state=Delivery.State.READY).update(hinted_at=None)
+    doorbell.ring()
 
 
 def _take_away(row: Delivery, **changes: object) -> int:
