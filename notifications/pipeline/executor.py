@@ -60,16 +60,20 @@ class Executor:
         """Run each that is ours to run; returns how many. What a stop or the database leaves over is hinted anew."""
         ran = 0
         for index, delivery_id in enumerate(delivery_ids):
-            try:
-                ran += self.attempt(delivery_id)
-            except Error as error:
-                log.warning("attempt_lost_database", delivery=delivery_id, error=str(error))
-                self._hint_anew(delivery_ids[index:])
-                break
-            if self.stopping:
+            answered = self._attempt_answered(delivery_id)
+            ran += bool(answered)
+            if answered is None or self.stopping:
                 self._hint_anew(delivery_ids[index:])
                 break
         return ran
+
+    def _attempt_answered(self, delivery_id: int) -> bool | None:
+        """Whether it was ours to run; None when the database did not answer."""
+        try:
+            return self.attempt(delivery_id)
+        except Error as error:
+            log.warning("attempt_lost_database", delivery=delivery_id, error=str(error))
+            return None
 
     def _hint_anew(self, delivery_ids: Sequence[int]) -> None:
         """When the database can be written to again: until then this thread takes no other hint, and so loses none."""

@@ -59,3 +59,15 @@ def the_one():
 @pytest.fixture
 def the_delivery():
     return the_one
+
+
+@pytest.fixture
+def sorted_parcels(subscribe):
+    """The ids that a handler in the queue "shipping" has heard of."""
+    seen = []
+
+    @subscribe(ParcelPacked, queue="shipping")
+    def sort(event):
+        seen.append(event.parcel_id)
+
+    return seen

@@ -25,17 +25,6 @@ def waiting():
     return Delivery.objects.filter(handler="tests.sort", state="ready").order_by("pk")
 
 
-@pytest.fixture
-def sorted_parcels(subscribe):
-    seen = []
-
-    @subscribe(ParcelPacked, queue="shipping")
-    def sort(event):
-        seen.append(event.parcel_id)
-
-    return seen
-
-
 def test_a_paused_queue_starts_nothing_not_even_what_is_hinted(sorted_parcels, pack, worker, deliver_due):
     pack()
     queues.pause("shipping", by="user:1", reason="the depot moves")

@@ -165,43 +165,32 @@ def beside(transactional_db, settings, tmp_path):
         worker.stop(grace=0)
 
 
-@pytest.fixture
-def sort(subscribe):
-    seen = []
-
-    @subscribe(ParcelPacked, queue="shipping")
-    def sort(event):
-        seen.append(event.parcel_id)
-
-    return seen
-
-
 def turn(relay):
     relay._rounds()
     relay._dispatch()
 
 
-def test_what_no_worker_serves_the_relay_runs(beside, sort, pack):
+def test_what_no_worker_serves_the_relay_runs(beside, sorted_parcels, pack):
     relay = beside(queues="mail")
     pack()
     turn(relay)
 
-    assert eventually(lambda: sort == [7])
+    assert eventually(lambda: sorted_parcels == [7])
     assert relay.broker.told == []
 
 
-def test_what_a_worker_serves_is_hinted_once(beside, sort, pack):
+def test_what_a_worker_serves_is_hinted_once(beside, sorted_parcels, pack):
     relay = beside(queues="mail,shipping", slots=4)
     pack()
     turn(relay)
     turn(relay)
 
     assert [queue for queue, _ in relay.broker.told] == ["shipping"]
-    assert sort == []
+    assert sorted_parcels == []
 
 
 @pytest.mark.parametrize(("slots", "size"), [(4, 10), (16, 3), (None, 1)], ids=["few", "many", "of an older release"])
-def test_a_hint_names_several_when_there_are_many_for_each_thread(beside, sort, pack, slots, size):
+def test_a_hint_names_several_when_there_are_many_for_each_thread(beside, sorted_parcels, pack, slots, size):
     relay = beside(queues="shipping", slots=slots)
     for n in range(199):
         pack(parcel_id=n)
@@ -215,21 +204,21 @@ def test_a_hint_names_several_when_there_are_many_for_each_thread(beside, sort, 
 
 
 @pytest.mark.parametrize("limit", [None, 1])
-def test_what_deaf_workers_do_not_fetch_the_relay_runs(beside, sort, pack, limit):
+def test_what_deaf_workers_do_not_fetch_the_relay_runs(beside, sorted_parcels, pack, limit):
     queues.limit("shipping", limit)
     relay = beside(queues="shipping", slots=4)
     for n in range(30):
         pack(parcel_id=n)
     turn(relay)
-    assert sort == []
+    assert sorted_parcels == []
 
     Delivery.objects.filter(handler="tests.sort").update(available_at=timezone.now() - UNANSWERED_AFTER * 2)
     relay.broker.depths["shipping"] = 500  # hints that nobody takes
     turn(relay)
-    assert eventually(lambda: len(sort) >= 1)
+    assert eventually(lambda: len(sorted_parcels) >= 1)
 
 
-def test_of_a_limited_queue_no_more_are_hinted_than_may_run(beside, sort, pack):
+def test_of_a_limited_queue_no_more_are_hinted_than_may_run(beside, sorted_parcels, pack):
     queues.limit("shipping", 2)
     relay = beside(queues="shipping", slots=4)
     for n in range(5):
@@ -239,18 +228,18 @@ def test_of_a_limited_queue_no_more_are_hinted_than_may_run(beside, sort, pack):
     assert len(relay.broker.told) == 2
 
 
-def test_one_after_another_of_a_limited_queue_runs_without_a_poll(relay, sort, pack):
+def test_one_after_another_of_a_limited_queue_runs_without_a_poll(relay, sorted_parcels, pack):
     queues.limit("shipping", 1)
     time.sleep(SAFETY_POLL * 1.5)  # the relay has heard of it
     for n in range(20):
         pack(parcel_id=n)
 
     began = time.monotonic()
-    assert eventually(lambda: len(sort) == 20)
+    assert eventually(lambda: len(sorted_parcels) == 20)
     assert time.monotonic() - began < 20 * SAFETY_POLL / 2
 
 
-def test_a_database_that_refuses_every_claim_is_not_asked_without_pause(relay, sort, pack, monkeypatch):
+def test_a_database_that_refuses_every_claim_is_not_asked_without_pause(relay, sorted_parcels, pack, monkeypatch):
     tries = []
 
     def refuse(**_):
@@ -265,7 +254,7 @@ def test_a_database_that_refuses_every_claim_is_not_asked_without_pause(relay, s
     assert 0 < len(tries) <= 8 * 5
 
 
-def test_what_a_stopped_worker_did_not_begin_is_hinted_anew(executor, sort, pack):
+def test_what_a_stopped_worker_did_not_begin_is_hinted_anew(executor, sorted_parcels, pack):
     for n in range(3):
         pack(parcel_id=n)
     mine = Delivery.objects.filter(handler="tests.sort")
