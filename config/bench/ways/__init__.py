@@ -46,5 +46,12 @@ RIVALS = (
         package="procrastinate[django]",
         settings=f"{__name__}.procrastinate_settings",
     ),
-    Way("DBOS", "at least once: begun workflows go on when the process is back", "dbos", ("worker",), package="dbos"),
+    Way(
+        "DBOS",
+        "at least once: begun workflows go on when the process is back",
+        "dbos",
+        ("worker",),
+        package="dbos",
+        settings=f"{__name__}.dbos_settings",
+    ),
 )

@@ -5,7 +5,7 @@ from functools import cache, partial
 
 from dbos import DBOS, DBOSClient, DBOSConfig
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 
 from config.bench.ways.job import change_something, leave_a_row
 
@@ -16,6 +16,7 @@ NAME = "bench"
 @DBOS.step()
 def leave_row(n: int) -> None:
     leave_a_row(n)
+    connection.close()  # back to the pool
 
 
 @DBOS.workflow()

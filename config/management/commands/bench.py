@@ -66,7 +66,8 @@ def _ways(count: int, *, rivals: bool) -> Iterator[dict[str, Any]]:
         with _shop() as shop, _database(shop.folder) as url, tempfile.TemporaryDirectory() as packages:
             if way.package:
                 pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", packages, way.package]
-                subprocess.run(pip, check=True)  # noqa: S603
+                # On the versions that we run on ourselves: they are not compared here.
+                subprocess.run([*pip, "--constraint", BASE_DIR / "requirements.txt"], check=True)  # noqa: S603
             extra = {"DJANGO_SETTINGS_MODULE": way.settings, "PYTHONPATH": packages}
             seen = shop.run("config.bench.measure", index, count, database_url=url, **extra)
         yield {"name": way.name, "promise": way.promise, **seen}
