@@ -1,6 +1,7 @@
-"""What a claim costs in a long history and behind a long line: `python -m config.bench.claims ROWS` prints JSON.
+"""What it costs to begin a delivery, and to publish an event, in a long history and behind a long line.
 
-A claim here is what the pipeline does to begin one delivery: find the longest waiting, make it RUNNING, commit.
+A claim is what the pipeline does to begin one delivery: find the longest waiting, make it RUNNING, commit. A
+publication is a transaction with one event that has one handler. `python -m config.bench.claims ROWS` prints JSON.
 """
 
 import json
@@ -22,22 +23,32 @@ def main() -> None:
 
     rows = int(sys.argv[1])
     call_command("migrate", verbosity=0)
-    _claims()  # every statement has run once
-    facts = {"rows": rows, "empty": _claims()}
+    _both()  # every statement has run once
+    facts = {"rows": rows, "empty": _both()}
     _fill(WAITING, state="waiting", order_key="order:1")
-    facts["behind_a_line"] = _claims()
+    facts["behind_a_line"] = _both()
     _fill(rows, state="done")
-    facts["in_a_history"] = _claims()
+    facts["in_a_history"] = _both()
     print(json.dumps(facts))  # noqa: T201
 
 
-def _claims() -> dict[str, float]:
-    """Milliseconds of each, half and 99 of 100."""
-    from notifications.models import Worker
+def _both() -> dict[str, dict[str, float]]:
+    """Milliseconds of a claim and of a publication, half and 99 of 100."""
+    from django.utils import timezone
+
+    from notifications.models import Delivery, Worker
 
     worker = Worker.objects.create(kind=Worker.Kind.WORKER, host="bench", pid=1, lock_key=1)
     _fill(TIMES, state="ready")
-    took = sorted(_claim(worker.pk) for _ in range(TIMES))
+    claimed = _percentiles([_claim(worker.pk) for _ in range(TIMES)])
+    published = _percentiles([_publish() for _ in range(TIMES)])
+    left = Delivery.objects.filter(state__in=["ready", "running"])
+    left.update(state="done", finished_at=timezone.now())
+    return {"claim": claimed, "publish": published}
+
+
+def _percentiles(took: list[float]) -> dict[str, float]:
+    took.sort()
     return {"p50_ms": statistics.median(took) * 1000, "p99_ms": took[int(TIMES * 0.99) - 1] * 1000}
 
 
@@ -57,6 +68,18 @@ def _claim(worker: int) -> float:
         with transaction.atomic(durable=True):
             cursor.execute(CLAIM, [worker, lease, now, pk, now, now])
             cursor.fetchall()
+    return time.perf_counter() - began
+
+
+def _publish() -> float:
+    from django.db import transaction
+
+    from config.bench.ways.pipeline import Measured
+    from notifications.pipeline.events import publish
+
+    began = time.perf_counter()
+    with transaction.atomic(durable=True):
+        publish(Measured(n=1))
     return time.perf_counter() - began
 
 
