@@ -24,7 +24,8 @@ import django
 from django.conf import settings
 
 from config import ports, programs
-from config.bench.runner import CELERY, running
+from config.bench.runner import running
+from config.bench.ways import WAYS
 
 CLIENTS: Final = (1, 8, 32)
 FEW: Final = 8
@@ -73,7 +74,7 @@ def main() -> None:
     connection.close()
     with ExitStack() as stack:
         port = stack.enter_context(_web())
-        stack.enter_context(running(CELERY))
+        stack.enter_context(running(WAYS[1]))
         _load(port, key, skus, clients=max(CLIENTS), seconds=min(seconds, 3.0))  # every thread has worked once
         facts = {
             "database": vendor,

@@ -51,8 +51,8 @@ def measure(way: Way, count: int) -> Seen:
         _wait_for(backlog)
         waits = _steadily(ways, steady)
     _request(ways, killed)
-    with running(way) as runner:
-        recovered = _kill_in_the_middle(runner, killed)
+    with running(way) as [first, *_]:
+        recovered = _kill_in_the_middle(first, killed)
     rows = [n for n, _ in _rows(killed)]
     return Seen(
         request_ms=request_ms,

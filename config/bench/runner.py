@@ -10,7 +10,7 @@ from importlib import import_module
 
 import django
 
-from config.bench.ways import WAYS, Way
+from config.bench.ways import Way
 
 
 class Runner:
@@ -41,6 +41,10 @@ class Runner:
         if ready:
             ready(self._role)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def kill(self) -> None:
         """SIGKILL, with all its children."""
         os.killpg(self._process.pid, signal.SIGKILL)
@@ -48,14 +52,10 @@ class Runner:
 
 
 @contextmanager
-def running(way: Way) -> Iterator[Runner]:
-    """Inside, its processes run. Yields the first."""
+def running(way: Way) -> Iterator[list[Runner]]:
+    """Inside, its processes run, in the order of its roles."""
     with ExitStack() as stack:
-        first, *_ = [stack.enter_context(Runner(way, role)) for role in way.roles]
-        yield first
-
-
-CELERY = WAYS[1]
+        yield [stack.enter_context(Runner(way, role)) for role in way.roles]
 
 
 def main() -> None:

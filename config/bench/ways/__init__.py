@@ -55,3 +55,5 @@ RIVALS = (
         settings=f"{__name__}.dbos_settings",
     ),
 )
+# Not compared: it asks how soon what a dead worker held is begun again.
+HELD = Way("Waybill, a dead worker", OURS, "held", ("worker", "worker", "relay"))

@@ -22,7 +22,7 @@ from config.bench.ways import RIVALS, WAYS
 from config.env import BASE_DIR
 from config.supervisor import Supervisor
 
-PARTS = ("checkout", "http", "ways", "rivals", "claims")
+PARTS = ("checkout", "http", "ways", "rivals", "claims", "rescue")
 USUAL = ("checkout", "http", "ways")
 ORDERS_A_SECOND = 50  # a guess: `--count` says how long each load over HTTP lasts
 
@@ -36,6 +36,7 @@ class Command(BaseCommand):
             "parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; {', '.join(USUAL)} unless told"
         )
         parser.add_argument("--rows", type=int, default=1_000_000, help="of history, for claims (default 1000000)")
+        parser.add_argument("--kills", type=int, default=200, help="of workers, for rescue (default 200)")
         parser.add_argument("--json", action="store_true", help="print facts for programs")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -54,9 +55,10 @@ class Command(BaseCommand):
             facts["http"] = list(_loads(options["count"] / ORDERS_A_SECOND))
         if "ways" in parts or "rivals" in parts:
             facts["ways"] = list(_ways(options["count"], rivals="rivals" in parts))
-        if "claims" in parts:
-            with _shop() as shop, _database(shop.folder) as url:
-                facts["claims"] = shop.run("config.bench.claims", options["rows"], database_url=url)
+        for part, size in (("claims", options["rows"]), ("rescue", options["kills"])):
+            if part in parts:
+                with _shop() as shop, _database(shop.folder) as url:
+                    facts[part] = shop.run(f"config.bench.{part}", size, database_url=url)
         self.stdout.write(json.dumps(facts, indent=2) if options["json"] else _report(facts))
 
 
@@ -166,6 +168,8 @@ def _report(facts: dict[str, Any]) -> str:
         said += ["", *_table(facts["ways"])]
     if "claims" in facts:
         said += ["", *_claims(facts["claims"])]
+    if "rescue" in facts:
+        said += ["", _rescue(facts["rescue"])]
     return "\n".join(said)
 
 
@@ -188,6 +192,13 @@ def _claims(seen: dict[str, Any]) -> Iterator[str]:
             one, empty = seen[place][what], seen["empty"][what]
             ratios = f"{one['p50_ms'] / empty['p50_ms']:.2f}x / {one['p99_ms'] / empty['p99_ms']:.2f}x"
             yield f"  {label:<26}{one['p50_ms']:>6.2f} / {one['p99_ms']:.2f} ms: {ratios}"
+
+
+def _rescue(seen: dict[str, Any]) -> str:
+    return (
+        f"{seen['kills']} workers killed at work: what each did begins again after"
+        f" {seen['p50_s']:.2f} / {seen['p99_s']:.2f} s (p50 / p99), {seen['longest_s']:.2f} s at most"
+    )
 
 
 def _way(seen: dict[str, Any]) -> str:
