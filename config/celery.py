@@ -9,6 +9,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 app = Celery("waybill")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-# Each its own routing key: with the default one, all five would get a copy of every hint.
-app.conf.task_queues = [Queue(name, routing_key=name) for name in ("default", "mail", "media", "shipping", "webhooks")]  # type: ignore[no-untyped-call]
+QUEUES = ("default", "mail", "images", "video", "shipping", "webhooks")
+# Each its own routing key: with the default one, all would get a copy of every hint.
+app.conf.task_queues = [Queue(name, routing_key=name) for name in QUEUES]  # type: ignore[no-untyped-call]
 app.autodiscover_tasks(["notifications.pipeline"])

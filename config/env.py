@@ -4,8 +4,10 @@ import contextlib
 import json
 import os
 import secrets
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -79,3 +81,37 @@ def anymail_settings() -> dict[str, str]:
     required("ANYMAIL_WEBHOOK_SECRET")
     names = {name.removesuffix("_FILE") for name in os.environ if name.startswith("ANYMAIL_")}
     return {name.removeprefix("ANYMAIL_"): env.str(name) for name in names}
+
+
+def media_store(url: str, *, folder: Path) -> dict[str, Any]:
+    """The storage that STORAGE_URL names, as an entry of STORAGES; the folder when it is empty.
+
+    Raises ImproperlyConfigured when it cannot be read, or what it needs is not installed.
+    """
+    if not url:
+        return {"BACKEND": "uploads.storage.LocalStore", "OPTIONS": {"location": str(folder)}}
+    parts = urlsplit(url)
+    bucket = parts.path.strip("/")
+    if parts.scheme not in ("s3", "s3+http") or not bucket or not parts.username or not parts.password:
+        raise ImproperlyConfigured("STORAGE_URL must look like s3://KEY:SECRET@HOST/BUCKET?region=REGION.")
+    if find_spec("storages") is None or find_spec("boto3") is None:
+        raise ImproperlyConfigured("STORAGE_URL names a bucket, which needs django-storages[s3]: install it first.")
+    host = f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname
+    options = {
+        "access_key": unquote(parts.username),
+        "secret_key": unquote(parts.password),
+        "bucket_name": bucket,
+        "region_name": parse_qs(parts.query).get("region", ["us-east-1"])[0],
+        "endpoint_url": f"{'http' if parts.scheme == 's3+http' else 'https'}://{host}" if host else None,
+        "addressing_style": "path",
+        "signature_version": "s3v4",
+        "default_acl": None,
+        "file_overwrite": True,
+    }
+    return {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
+
+
+def origin(url: str) -> list[str]:
+    """The other site that an address names, as content policies name it; nothing for an address of ours."""
+    parts = urlsplit(url)
+    return [f"{parts.scheme}://{parts.netloc}"] if parts.netloc else []

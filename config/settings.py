@@ -13,7 +13,18 @@ import structlog
 from csp.constants import NONCE, NONE, SELF
 from environ import Env
 
-from config.env import BASE_DIR, anymail_settings, data_dir, env, local_secret, required, running_shop, webhook_secrets
+from config.env import (
+    BASE_DIR,
+    anymail_settings,
+    data_dir,
+    env,
+    local_secret,
+    media_store,
+    origin,
+    required,
+    running_shop,
+    webhook_secrets,
+)
 from config.staff import UNFOLD as UNFOLD
 
 WAYBILL_DATA: Path = data_dir()
@@ -58,6 +69,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "orders.apps.OrdersConfig",
     "accounts.apps.AccountsConfig",
+    "uploads.apps.UploadsConfig",
     "notifications.apps.NotificationsConfig",
 ]
 
@@ -232,11 +244,14 @@ if not LOCAL:
     SECURE_HSTS_PRELOAD = True
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
     SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-session", "__Host-csrf"
+# Where browsers find pictures and video: ours, or a cache on another host that asks us for what it lacks.
+MEDIA_URL: str = env.str("MEDIA_URL", "/media/")
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
         "script-src": [SELF, NONCE],
-        "img-src": [SELF, "data:"],
+        "img-src": [SELF, "data:", *origin(MEDIA_URL)],
+        "media-src": [SELF, *origin(MEDIA_URL)],
         "object-src": [NONE],
         "base-uri": [SELF],
         "frame-ancestors": [NONE],
@@ -254,14 +269,18 @@ STATIC_ROOT = None if LOCAL else BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "config" / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    # Empty: a folder in WAYBILL_DATA. Else a bucket: s3://KEY:SECRET@HOST/BUCKET?region=REGION, s3+http:// without TLS.
+    "media": media_store(env.str("STORAGE_URL", ""), folder=WAYBILL_DATA / "media"),
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if LOCAL
         else "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }
-MEDIA_ROOT = WAYBILL_DATA / "media"
-MEDIA_URL = env.str("MEDIA_URL", "/media/")
+# Where files are while they are received and decoded: on the same disk as the media, they need not be copied.
+UPLOADS_WORK = WAYBILL_DATA / "work"
+# Empty: the ffmpeg that comes with the requirements.
+FFMPEG_BINARY: str = env.str("FFMPEG_BINARY", "")
 # A local shop serves its static files from where they lie: no collectstatic before the first page.
 WHITENOISE_USE_FINDERS = LOCAL
 

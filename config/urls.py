@@ -23,6 +23,7 @@ urlpatterns = [
     path("", include("orders.urls")),
     path("accounts/webhooks/", include("notifications.views.webhooks_urls")),
     path("accounts/", include("allauth.urls")),
+    path("", include("uploads.urls")),
     path("newsletter/", include("notifications.views.newsletter_urls")),
     path("mailbox/", include("notifications.views.mailbox_urls")),
     path("admin/", admin.site.urls),

@@ -1,1 +1,1 @@
-"""Pictures and video: accepting a file, and the renditions made of it after the commit."""
+"""Pictures and video: taken in, made safe and small by decoders in a box of their own, served by signed addresses."""

@@ -43,6 +43,8 @@ MAY = {
     "events/": ("staff events:read", None),
     "events/{id}/": ("staff events:read", None),
     "accounts/": (None, "customers:write"),
+    "uploads/": (None, "uploads:write"),
+    "uploads/{id}/": ("uploads:write", None),
     "webhooks/": ("webhooks:write", "webhooks:write"),
     "webhooks/{id}/": ("webhooks:write", None),
     "webhooks/{id}/secret/": (None, "webhooks:write"),
@@ -50,7 +52,10 @@ MAY = {
     "webhooks/{id}/deliveries/": ("webhooks:write", None),
     "webhooks/{id}/deliveries/{call}/resend/": (None, "webhooks:write"),
 }
-OTHERS = {"webhooks/{id}/": {"PATCH": "webhooks:write", "DELETE": "webhooks:write"}}
+OTHERS = {
+    "webhooks/{id}/": {"PATCH": "webhooks:write", "DELETE": "webhooks:write"},
+    "uploads/{id}/": {"DELETE": "uploads:write"},
+}
 
 
 def addresses():

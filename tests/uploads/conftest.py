@@ -1,0 +1,55 @@
+"""A store of its own for each test, people, and files as cameras and telephones make them."""
+
+import io
+import subprocess
+
+import pytest
+from model_bakery import baker
+from PIL import Image
+
+from uploads import intake, storage
+from uploads.filming import ffmpeg
+from uploads.receiving import received
+
+
+@pytest.fixture(autouse=True)
+def own_store(settings, tmp_path):
+    """Nothing of a test's lies where the shop's own files are."""
+    settings.UPLOADS_WORK = tmp_path / "work"
+    local = {"BACKEND": "uploads.storage.LocalStore", "OPTIONS": {"location": str(tmp_path / "media")}}
+    settings.STORAGES = settings.STORAGES | {"media": local}
+    return tmp_path / "media"
+
+
+@pytest.fixture
+def ada(transactional_db):
+    return baker.make("accounts.User", email="ada@example.org", is_staff=False)
+
+
+@pytest.fixture
+def accept(ada, tmp_path):
+    """`accept(bytes, "cat.jpg")`: handed in by Ada, or by `owner`."""
+
+    def taken(content, name, owner=ada):
+        with storage.workplace() as folder:
+            return intake.accept(owner=owner, file=received(name=name, chunks=[content], folder=folder))
+
+    return taken
+
+
+def picture(kind="JPEG", size=(640, 480), *, mode="RGB", colour=(200, 30, 60), **options):
+    """The bytes of a plain picture with a gradient, so that it is no single colour."""
+    image = Image.linear_gradient("L").resize(size).convert(mode) if colour is None else Image.new(mode, size, colour)
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+def film(folder, name="film.mp4", *, seconds=2, size="320x240", sound=True, options=()):
+    """The bytes of a short film that ffmpeg draws."""
+    argv = [ffmpeg(), "-loglevel", "error", "-y", "-f", "lavfi", "-i", f"testsrc2=size={size}:rate=25"]
+    if sound:
+        argv += ["-f", "lavfi", "-i", "sine=frequency=440"]
+    argv += ["-t", str(seconds), *options, str(folder / name)]
+    subprocess.run(argv, check=True)
+    return (folder / name).read_bytes()

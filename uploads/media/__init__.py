@@ -1,0 +1,1 @@
+"""The work on files itself. Knows no database."""

@@ -1,0 +1,115 @@
+"""/uploads/: a person's files, how far each of them is, and the buttons for them."""
+
+from typing import Any, Final
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
+from django.views.decorators.http import require_GET, require_POST
+
+from uploads import intake, storage
+from uploads.arriving import FIELD, Arrivals, Arrived, check_length
+from uploads.formats import ACCEPT, WORDS
+from uploads.limits import LARGEST, in_words
+from uploads.models import Upload
+from uploads.receiving import TooLarge
+from uploads.shown import Shown, shown
+
+STOP_POLLING: Final = 286  # htmx's own number for it
+ON_A_PAGE: Final = 24
+
+
+@csrf_exempt  # looked at inside: the token is in the form, and that is not read before its length is known
+@never_cache
+@login_required
+def uploads(request: HttpRequest) -> HttpResponse:
+    """The list, and the form for more."""
+    if request.method != "POST":
+        return _page(request)
+    try:
+        check_length(request)
+    except TooLarge as why:
+        return _page(request, refused=[Arrived(name="", refusal=why)], status=413)
+    with storage.workplace() as folder:
+        arrivals = Arrivals(folder)
+        request.upload_handlers = [arrivals]
+        return _receive(request, arrivals)
+
+
+@csrf_protect
+def _receive(request: HttpRequest, arrivals: Arrivals) -> HttpResponse:
+    request.FILES  # noqa: B018  reading it is what brings the files
+    answers = [_taken(request, one) for one in arrivals.arrived]
+    taken = [one for one in answers if isinstance(one, Upload)]
+    refused = [one for one in answers if isinstance(one, Arrived)]
+    if request.headers.get("X-Requested-With") == "XMLHttpRequest":
+        rows = {"rows": [shown(one) for one in taken], "refused": refused}
+        return render(request, "uploads/_rows.html", rows, status=200 if taken else 422)
+    if refused or not taken:
+        return _page(request, refused=refused or [Arrived(name="")], status=422)
+    return redirect("uploads")
+
+
+def _taken(request: HttpRequest, arrived: Arrived) -> Upload | Arrived:
+    if arrived.file is None:
+        return arrived
+    try:
+        return intake.accept(owner=request.user, file=arrived.file)
+    except (intake.OverQuota, intake.TooOften) as why:
+        return Arrived(name=arrived.name, refusal=why)
+
+
+@require_GET
+@never_cache
+@login_required
+def row(request: HttpRequest, uid: UUID) -> HttpResponse:
+    """One file's row: 204 while nothing is new, 286 when nothing will move any more."""
+    upload = shown(_own(request, uid))
+    if upload.moving and request.GET.get("seen") == upload.seen:
+        return HttpResponse(status=204)
+    return render(request, "uploads/_row.html", {"row": upload}, status=200 if upload.moving else STOP_POLLING)
+
+
+@require_POST
+@never_cache
+@login_required
+def press(request: HttpRequest, uid: UUID) -> HttpResponse:
+    """The buttons of a row."""
+    upload, button = _own(request, uid), request.POST.get("do", "")
+    if button == "delete":
+        intake.delete(upload=upload)
+        messages.success(request, _("%(name)s is deleted.") % {"name": upload.name})
+    elif button == "retry":
+        try:
+            intake.retry(upload=upload)
+        except intake.NotFailed as why:
+            messages.error(request, str(why))
+    return redirect("uploads")
+
+
+def _page(request: HttpRequest, *, refused: Any = (), status: int = 200) -> HttpResponse:
+    own = Upload.objects.owned_by(request.user).prefetch_related("renditions").order_by("-pk")
+    page = Paginator(own, ON_A_PAGE).get_page(request.GET.get("page"))
+    rows: list[Shown] = [shown(upload) for upload in page]
+    context = {
+        "page": page,
+        "rows": rows,
+        "refused": refused,
+        "moving": any(one.moving for one in rows),
+        "field": FIELD,
+        "accept": ACCEPT,
+        "words": WORDS,
+        "most_image": in_words(LARGEST["image"]),
+        "most_video": in_words(LARGEST["video"]),
+    }
+    return render(request, "uploads/uploads.html", context, status=status)
+
+
+def _own(request: HttpRequest, uid: UUID) -> Upload:
+    return get_object_or_404(Upload.objects.owned_by(request.user).prefetch_related("renditions"), uid=uid)
