@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from notifications.pipeline.events import DomainEvent, publish
@@ -52,6 +52,8 @@ def make_renditions(*, upload_id: int) -> None:
 
 def transcode(*, upload_id: int) -> None:
     """A video in sizes that every browser plays, or the reason why there are none. Raises as make_renditions."""
+    if Upload.objects.filter(pk=upload_id, status=Status.PROCESSING, renditions__format="mp4").exists():
+        return  # its poster comes next
     if run := _begun(upload_id):
         _carried_out(run, lambda original, folder: _film(run, original, folder))
 
@@ -69,9 +71,12 @@ def _begun(upload_id: int, *, progress: int = 0) -> Run | None:
     run = uuid.uuid4()
     waiting = Upload.objects.filter(pk=upload_id, status__in=[*Upload.UNFINISHED, Status.FAILED])
     anew = {"reason": "", "finished_at": None, "progress": progress}
-    if not waiting.update(run=run, status=Status.PROCESSING, **anew):
-        return None
-    return Run(Upload.objects.get(pk=upload_id), run)
+    try:
+        begun = waiting.update(run=run, status=Status.PROCESSING, **anew)
+    except IntegrityError:
+        return None  # it had failed, and its owner has handed the same file in again
+    upload = Upload.objects.filter(pk=upload_id).first() if begun else None
+    return Run(upload, run) if upload else None
 
 
 def _carried_out(run: Run, work: Callable[[Path, Path], None], *, source: str = "") -> None:

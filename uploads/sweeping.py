@@ -1,5 +1,6 @@
 """Files that nothing speaks of any more are removed: at once where we know of them, daily what a crash has left."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
@@ -7,6 +8,7 @@ from typing import Final
 from uploads import storage
 from uploads.models import Rendition, Upload
 
+_ORIGINAL: Final = re.compile(r"originals/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 AT_ONCE: Final = 500  # names in one question to the database
 
 
@@ -34,7 +36,7 @@ def sweep(*, older_than: float = storage.ABANDONED) -> int:
 def _named(names: Sequence[str]) -> set[str]:
     """Those that belong to an upload which may still need them."""
     renditions = set(Rendition.objects.filter(path__in=names).values_list("path", flat=True))
-    uids = [name.removeprefix("originals/") for name in names if name.startswith("originals/")]
+    uids = [name.removeprefix("originals/") for name in names if _ORIGINAL.fullmatch(name)]
     needed = Upload.objects.filter(uid__in=uids).exclude(status=Upload.Status.REJECTED)
     return renditions | {upload.original for upload in needed.only("uid")}
 

@@ -7,18 +7,31 @@ import pytest
 from model_bakery import baker
 from PIL import Image
 
+from config.env import media_store
+from tests.uploads import bucket
 from uploads import intake, storage
 from uploads.filming import ffmpeg
 from uploads.receiving import received
 
 
 @pytest.fixture(autouse=True)
-def own_store(settings, tmp_path):
-    """Nothing of a test's lies where the shop's own files are."""
+def own_store(request, settings, tmp_path):
+    """Nothing of a test's lies where the shop's own files are. `own_store()` names all that is kept.
+
+    A folder; a bucket where a test is parametrized with `BOTH_STORES`.
+    """
     settings.UPLOADS_WORK = tmp_path / "work"
-    local = {"BACKEND": "uploads.storage.LocalStore", "OPTIONS": {"location": str(tmp_path / "media")}}
-    settings.STORAGES = settings.STORAGES | {"media": local}
-    return tmp_path / "media"
+    if getattr(request, "param", "folder") == "folder":
+        folder = tmp_path / "media"
+        settings.STORAGES = settings.STORAGES | {"media": media_store("", folder=folder)}
+        yield lambda: sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+        return
+    with bucket.running() as there:
+        settings.STORAGES = settings.STORAGES | {"media": media_store(there.url, folder=tmp_path)}
+        yield lambda: sorted(there.objects)
+
+
+BOTH_STORES = pytest.mark.parametrize("own_store", ["folder", "bucket"], indirect=True)
 
 
 @pytest.fixture

@@ -1,14 +1,23 @@
-"""From a file to what people see, and every way out of it."""
+"""From a file to what people see, and every way out of it, on a disk and in a bucket."""
 
-from tests.uploads.conftest import film, picture
-from uploads.events import ImageProcessed, VideoTranscoded
+import pytest
+
+from tests.uploads.conftest import BOTH_STORES, film, picture
+from uploads import decoding, filming, intake, processing, storage, sweeping
+from uploads.events import ImageProcessed, UploadRejected, VideoTranscoded
+from uploads.media.sandbox import Lost
+from uploads.models import Rendition, Upload, Usage
+
+pytestmark = BOTH_STORES
+SIZES = {"thumb": (240, 160), "small": (480, 320), "medium": (960, 640), "large": (1920, 1280)}
+TRIES = 4
 
 
-def files(folder):
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+def kept(upload):
+    return sorted([upload.original, *upload.renditions.values_list("path", flat=True)])
 
 
-def test_a_picture_becomes_four_sizes_in_three_formats(accept, deliver_due, events):
+def test_a_picture_becomes_four_sizes_in_three_formats(accept, deliver_due, events, own_store):
     upload = accept(picture(size=(2400, 1600)), "cat.jpg")
     assert upload.status == "received"
 
@@ -17,12 +26,12 @@ def test_a_picture_becomes_four_sizes_in_three_formats(accept, deliver_due, even
     upload.refresh_from_db()
     assert (upload.status, upload.progress, upload.reason) == ("ready", 100, "")
     made = {(one.name, one.format): (one.width, one.height) for one in upload.renditions.all()}
-    sizes = {"thumb": (240, 160), "small": (480, 320), "medium": (960, 640), "large": (1920, 1280)}
-    assert made == {(name, format): size for name, size in sizes.items() for format in ("webp", "avif", "jpeg")}
+    assert made == {(name, format): size for name, size in SIZES.items() for format in ("webp", "avif", "jpeg")}
     assert events.published(ImageProcessed, upload_id=upload.pk) == [ImageProcessed(upload_id=upload.pk)]
+    assert own_store() == kept(upload)
 
 
-def test_a_film_becomes_two_sizes_and_a_poster(accept, deliver_due, events, tmp_path):
+def test_a_film_becomes_two_sizes_and_a_poster(accept, deliver_due, events, tmp_path, own_store):
     upload = accept(film(tmp_path, size="1280x720"), "film.mp4")
 
     deliver_due()
@@ -31,11 +40,160 @@ def test_a_film_becomes_two_sizes_and_a_poster(accept, deliver_due, events, tmp_
     assert (upload.status, upload.progress, upload.reason) == ("ready", 100, "")
     films = {one.name: (one.width, one.height) for one in upload.renditions.filter(format="mp4")}
     assert films == {"480p": (852, 480), "720p": (1280, 720)}
-    assert set(upload.renditions.exclude(format="mp4").values_list("name", flat=True)) == {
-        "thumb",
-        "small",
-        "medium",
-        "poster",
-    }
+    pictures = set(upload.renditions.exclude(format="mp4").values_list("name", flat=True))
+    assert pictures == {"thumb", "small", "medium", "poster"}
     assert len(events.published(VideoTranscoded, upload_id=upload.pk)) == 1
     assert 1900 <= upload.duration_ms <= 2100
+    assert own_store() == kept(upload)
+
+
+def test_the_same_bytes_of_the_same_person_are_the_same_upload(accept, deliver_due, own_store):
+    first = accept(picture(), "cat.jpg")
+    deliver_due()
+    before = own_store()
+
+    again = accept(picture(), "other.jpg")
+    deliver_due()
+
+    assert (again.pk, own_store()) == (first.pk, before)
+
+
+def test_a_damaged_file_is_rejected_with_a_reason_and_keeps_no_room(accept, deliver_due, events, own_store):
+    upload = accept(picture("PNG")[:200], "half.png")
+
+    deliver_due()
+
+    upload.refresh_from_db()
+    why = "We could not read this file: it is damaged, or not what it says it is."
+    assert (upload.status, upload.reason) == ("rejected", why)
+    assert events.published(UploadRejected) == [UploadRejected(upload_id=upload.pk, uid=str(upload.uid), reason=why)]
+    assert (own_store(), Usage.objects.get().bytes) == ([], 0)
+
+
+def test_deleting_leaves_neither_files_nor_rows_nor_a_place_taken(accept, deliver_due, own_store):
+    upload = accept(picture(), "cat.jpg")
+    deliver_due()
+
+    intake.delete(upload=upload)
+    intake.delete(upload=upload)
+    deliver_due()
+
+    usage = Usage.objects.get()
+    assert (own_store(), Rendition.objects.count(), usage.bytes, usage.count) == ([], 0, 0, 0)
+
+
+def test_deleting_while_it_is_worked_on_leaves_nothing(accept, deliver_due, own_store, monkeypatch):
+    upload = accept(picture(), "cat.jpg")
+
+    def deleted_meanwhile(*args, **options):
+        intake.delete(upload=upload)
+        return decoding.pictured(*args, **options)
+
+    monkeypatch.setattr(processing, "pictured", deleted_meanwhile)
+    deliver_due()
+
+    assert (own_store(), Upload.objects.count()) == ([], 0)
+
+
+def test_who_was_overtaken_writes_nothing(accept, deliver_due, own_store, monkeypatch):
+    """Its worker was given up for dead, another has begun, and then the first comes back."""
+    upload = accept(picture(), "cat.jpg")
+
+    def overtaken(*args, **options):
+        monkeypatch.setattr(processing, "pictured", decoding.pictured)
+        seen = decoding.pictured(*args, **options)
+        processing.make_renditions(upload_id=upload.pk)
+        return seen
+
+    monkeypatch.setattr(processing, "pictured", overtaken)
+    deliver_due()
+
+    upload.refresh_from_db()
+    assert (upload.status, upload.renditions.count()) == ("ready", 12)
+    assert own_store() == kept(upload)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_worker_that_dies_after_each_step_doubles_nothing(accept, deliver_due, events, tmp_path, own_store, seed):
+    uploads = [accept(picture(), "cat.jpg"), accept(film(tmp_path), "film.mp4")]
+
+    deliver_due(seed=seed, die=0.8)
+
+    assert list(Upload.objects.values_list("status", flat=True)) == ["ready", "ready"]
+    assert own_store() == sorted(name for upload in uploads for name in kept(upload))
+    told = [len(events.published(kind)) for kind in (ImageProcessed, VideoTranscoded)]
+    assert told == [1, 1]
+
+
+def test_what_is_our_fault_is_tried_again_and_then_told(accept, deliver_due, pass_time, monkeypatch):
+    upload = accept(picture(), "cat.jpg")
+
+    def lost(*_, **__):
+        raise Lost("the decoder was killed")
+
+    monkeypatch.setattr(decoding.sandbox, "run", lost)
+    for _ in range(TRIES):
+        deliver_due()
+        pass_time(hours=1)
+
+    upload.refresh_from_db()
+    assert (upload.status, upload.reason) == (
+        "failed",
+        "Something went wrong on our side. Try again; we have been told of it.",
+    )
+
+    monkeypatch.undo()
+
+
+def test_what_failed_is_made_at_the_second_try(accept, deliver_due):
+    upload = accept(picture(), "cat.jpg")
+    Upload.objects.update(status="failed", reason="Ours.", finished_at=upload.created_at)
+
+    intake.retry(upload=upload)
+    deliver_due()
+
+    upload.refresh_from_db()
+    assert (upload.status, upload.renditions.count()) == ("ready", 12)
+
+
+def test_the_sweep_removes_what_no_row_names_and_nothing_young(accept, deliver_due, own_store, tmp_path):
+    upload = accept(picture(), "cat.jpg")
+    deliver_due()
+    before = own_store()
+    left = tmp_path / "left"
+    for name in ("originals/orphan", f"{upload.folder}/orphan.webp", "renditions/gone/orphan.webp", "drafts/orphan"):
+        left.write_bytes(b"x")
+        storage.keep(name, left)
+
+    assert sweeping.sweep() == 0
+    swept = sweeping.sweep(older_than=-1)
+
+    assert (swept, own_store()) == (4, before)
+
+
+def test_progress_moves_while_a_film_is_made(accept, deliver_due, tmp_path, monkeypatch):
+    upload = accept(film(tmp_path, seconds=4, size="640x480"), "film.mp4")
+    told = []
+    write = processing.Run.write
+
+    def noted(run, **changes):
+        told.append(changes.get("progress"))
+        write(run, **changes)
+
+    monkeypatch.setattr(processing.Run, "write", noted)
+    monkeypatch.setattr(processing, "TOLD_EVERY", 0.0)
+    deliver_due()
+
+    upload.refresh_from_db()
+    assert told == sorted(told)
+    assert (len(set(told)) > 5, told[-1], upload.status) == (True, 100, "ready")
+
+
+def test_a_machine_without_ffmpeg_rejects_nothing(accept, deliver_due, tmp_path, settings):
+    upload = accept(film(tmp_path), "film.mp4")
+    settings.FFMPEG_BINARY = str(tmp_path / "no-ffmpeg")
+
+    deliver_due()
+
+    upload.refresh_from_db()
+    assert (filming.ffmpeg(), upload.status) == (settings.FFMPEG_BINARY, "processing")

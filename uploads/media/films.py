@@ -17,7 +17,7 @@ DECODERS: Final = (
     "h264,hevc,vp8,vp9,av1,libdav1d,mpeg4,mjpeg,prores,"
     "aac,mp3,mp3float,opus,vorbis,alac,ac3,eac3,flac,pcm_s16le,pcm_s16be,pcm_s24le,pcm_f32le,pcm_alaw,pcm_mulaw"
 )
-_COMMON: Final = ("-hide_banner", "-nostdin", "-nostats", "-y", "-loglevel", "info")
+_COMMON: Final = ("-hide_banner", "-nostdin", "-nostats", "-stats_period", "0.2", "-y", "-loglevel", "info")
 _COPY: Final = ("-map", "0:V:0", "-c", "copy")
 _STREAM: Final = re.compile(r"^  Stream #0:\d+\S*: Video: .*?[ ,](\d{1,6})x(\d{1,6})[ ,\n]", re.MULTILINE)
 _WIDE: Final = "clip(sar,0.25,4)"  # pixels that are not square become it, within reason
