@@ -12,22 +12,23 @@ HEAD: Final = 64  # bytes are enough to know any of them
 
 @dataclass(frozen=True, kw_only=True)
 class Format:
-    """name: ours. kind: "image" or "video". extensions: under which files of it go about."""
+    """name: ours. word: people's. kind: "image" or "video". extensions: under which files of it go about."""
 
     name: str
+    word: str
     kind: str
     extensions: tuple[str, ...]
 
 
 _ALL: Final = (
-    Format(name="jpeg", kind="image", extensions=("jpg", "jpeg", "jpe", "jfif")),
-    Format(name="png", kind="image", extensions=("png", "apng")),
-    Format(name="gif", kind="image", extensions=("gif",)),
-    Format(name="webp", kind="image", extensions=("webp",)),
-    Format(name="avif", kind="image", extensions=("avif",)),
+    Format(name="jpeg", word="JPEG", kind="image", extensions=("jpg", "jpeg", "jpe", "jfif")),
+    Format(name="png", word="PNG", kind="image", extensions=("png", "apng")),
+    Format(name="gif", word="GIF", kind="image", extensions=("gif",)),
+    Format(name="webp", word="WebP", kind="image", extensions=("webp",)),
+    Format(name="avif", word="AVIF", kind="image", extensions=("avif",)),
     # One container under two names: telephones call either the other.
-    Format(name="mov", kind="video", extensions=("mp4", "m4v", "mov", "qt")),
-    Format(name="webm", kind="video", extensions=("webm",)),
+    Format(name="mov", word="MP4 or MOV", kind="video", extensions=("mp4", "m4v", "mov", "qt")),
+    Format(name="webm", word="WebM", kind="video", extensions=("webm",)),
 )
 FORMATS: Final = {one.name: one for one in _ALL}
 WORDS: Final = "JPEG, PNG, WebP, GIF, AVIF, MP4, MOV and WebM"
@@ -53,7 +54,7 @@ def recognised(head: bytes, *, name: str) -> Format:
     extension = name.rpartition(".")[2].lower() if "." in name else ""
     if extension not in FORMATS[found].extensions:
         said = f"named .{extension[:10]}" if extension else "without an extension in its name"
-        raise NotAccepted(f"The file is {said}, but what is inside is {found.upper()}. Name it as what it is.")
+        raise NotAccepted(f"The file is {said}, but what is inside is {FORMATS[found].word}. Name it as what it is.")
     return FORMATS[found]
 
 

@@ -10,6 +10,7 @@ from uploads.models import Rendition, Upload
 
 NAMES: Final = ("thumb", "small", "medium", "large", "poster", "480p", "720p")  # as they are listed
 THUMB: Final = ("thumb", "webp")
+POSTER: Final = ("poster", "webp")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,7 @@ class Shown:
     seen: str
     thumb: Copy | None
     film: Copy | None
+    poster: Copy | None
     link: Copy | None
     copies: Sequence[Copy]
 
@@ -49,6 +51,7 @@ def shown(upload: Upload) -> Shown:
         seen=f"{upload.status}-{upload.progress}",
         thumb=_named(copies, *THUMB),
         film=films[-1] if films else None,
+        poster=_named(copies, *POSTER),
         link=films[-1] if films else _named(copies, "large", "jpeg") or _named(copies, "large", "png"),
         copies=copies,
     )
