@@ -5,13 +5,11 @@ Each run takes one file in ten, CI and --full take all.
 
 import io
 import os
-import re
-import threading
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from config.bench.media import Watch
 from tests.uploads.bad_files import HTML, MAKER, PHP, ZIP, all_of_them
 from uploads import storage
 from uploads.formats import NotAccepted
@@ -36,44 +34,13 @@ def children(monkeypatch):
     run = sandbox.run
 
     def watched(argv, **options):
-        with _Watch() as watch:
+        with Watch() as watch:
             ran = run(argv, **options)
         seen.append((watch.peak, ran.cpu))
         return ran
 
     monkeypatch.setattr(sandbox, "run", watched)
     return seen
-
-
-class _Watch:
-    """The most memory that any child of this process held meanwhile."""
-
-    def __enter__(self):
-        self.peak, self._ended = 0, threading.Event()
-        self._thread = threading.Thread(target=self._look)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._ended.set()
-        self._thread.join()
-
-    def _look(self):
-        while not self._ended.wait(0.01):
-            for task in Path("/proc/self/task").iterdir():
-                for pid in (task / "children").read_text().split():
-                    self.peak = max(self.peak, _high_water(pid))
-
-
-def _high_water(pid):
-    try:
-        # Between fork and exec it is a copy of this very process.
-        if Path(f"/proc/{pid}/cmdline").read_bytes() == Path("/proc/self/cmdline").read_bytes():
-            return 0
-        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    except OSError:
-        return 0
-    return int(found[1]) * 1024 if found else 0
 
 
 def test_there_are_enough_of_them(bad_files):

@@ -23,12 +23,13 @@ def main(argv: list[str]) -> None:
     for kind, most in (
         (resource.RLIMIT_DATA, memory),  # not RLIMIT_AS: programs map a great deal that they never touch
         (resource.RLIMIT_STACK, _STACK),
-        (resource.RLIMIT_CPU, cpu),
         (resource.RLIMIT_FSIZE, file),
         (resource.RLIMIT_NOFILE, _OPEN_FILES),
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(kind, (most, most))
+    # At the first limit comes a signal that says why, at the second a plain SIGKILL: they must not be one.
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))
     os.nice(_NICER)
     os.umask(0o077)
     try:

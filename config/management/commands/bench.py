@@ -22,8 +22,9 @@ from config.bench.ways import RIVALS, WAYS
 from config.env import BASE_DIR
 from config.supervisor import Supervisor
 
-PARTS = ("checkout", "http", "ways", "rivals", "claims", "rescue")
+PARTS = ("checkout", "http", "ways", "rivals", "claims", "rescue", "media")
 USUAL = ("checkout", "http", "ways")
+PICTURES_SHARE = 20  # a picture is as much work as so many events
 ORDERS_A_SECOND = 50  # a guess: `--count` says how long each load over HTTP lasts
 
 
@@ -59,6 +60,8 @@ class Command(BaseCommand):
             if part in parts:
                 with _shop() as shop, _database(shop.folder) as url:
                     facts[part] = shop.run(f"config.bench.{part}", size, database_url=url)
+        if "media" in parts:
+            facts["media"] = _media(max(1, options["count"] // PICTURES_SHARE))
         self.stdout.write(json.dumps(facts, indent=2) if options["json"] else _report(facts))
 
 
@@ -67,12 +70,24 @@ def _ways(count: int, *, rivals: bool) -> Iterator[dict[str, Any]]:
     for index, way in enumerate(WAYS + RIVALS if rivals else WAYS):
         with _shop() as shop, _database(shop.folder) as url, tempfile.TemporaryDirectory() as packages:
             if way.package:
-                pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", packages, way.package]
-                # On the versions that we run on ourselves: they are not compared here.
-                subprocess.run([*pip, "--constraint", BASE_DIR / "requirements.txt"], check=True)  # noqa: S603
+                _install(packages, way.package)
             extra = {"DJANGO_SETTINGS_MODULE": way.settings, "PYTHONPATH": packages}
             seen = shop.run("config.bench.measure", index, count, database_url=url, **extra)
         yield {"name": way.name, "promise": way.promise, **seen}
+
+
+def _install(folder: str, *packages: str) -> None:
+    """For one measurement, on the versions that we run on ourselves: they are not compared here."""
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", folder, *packages]
+    subprocess.run([*pip, "--constraint", BASE_DIR / "requirements.txt"], check=True)  # noqa: S603
+
+
+def _media(count: int) -> dict[str, Any]:
+    with _shop() as shop, tempfile.TemporaryDirectory() as packages:
+        _install(packages, "pyvips", "pyvips-binary")
+        one_core = {"PYTHONPATH": packages, "VIPS_CONCURRENCY": "1"}
+        database_url = f"sqlite:///{shop.folder}/waybill.sqlite3"
+        return shop.run("config.bench.media", count, database_url=database_url, **one_core)
 
 
 def _loads(seconds: float) -> Iterator[dict[str, Any]]:
@@ -170,6 +185,8 @@ def _report(facts: dict[str, Any]) -> str:
         said += ["", *_claims(facts["claims"])]
     if "rescue" in facts:
         said += ["", _rescue(facts["rescue"])]
+    if "media" in facts:
+        said += ["", *_of_media(facts["media"])]
     return "\n".join(said)
 
 
@@ -199,6 +216,16 @@ def _rescue(seen: dict[str, Any]) -> str:
         f"{seen['kills']} workers killed at work: what each did begins again after"
         f" {seen['p50_s']:.2f} / {seen['p99_s']:.2f} s (p50 / p99), {seen['longest_s']:.2f} s at most"
     )
+
+
+def _of_media(facts: dict[str, Any]) -> Iterator[str]:
+    yield f"media, medians; the same sizes at the same quality, {facts['count']} pictures of 2 MP in a row"
+    for title, part in (("", "ordinary"), (" of 24 MP", "of_24_mp"), (" of 60 s, 720p", "film")):
+        ours, *others = facts[part].items()
+        for name, seen in (ours, *others):
+            rate = f"{seen['renditions']:.1f} renditions/s" if "renditions" in seen else f"{seen['seconds']:.2f} s"
+            ratio = "" if name == "ours" else f", ours takes {ours[1]['seconds'] / seen['seconds']:.2f}x"
+            yield f"  {name + title:<28}{rate:>20}, {seen['peak'] / 1e6:.0f} MB{ratio}"
 
 
 def _way(seen: dict[str, Any]) -> str:
