@@ -1,24 +1,24 @@
 """What we keep of a person's files: for them to take along, and to be forgotten."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import IO, Any, Protocol
 
-from uploads import intake
-from uploads.models import Rendition, Upload, Usage
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kept:
-    """A file in the store, and under which name its owner gets it."""
-
-    path: str
-    name: str
+from notifications.pipeline.events import subject_of
+from uploads import intake, storage
+from uploads.models import Rendition, Upload, UploadQuerySet, Usage
 
 
-def rows(*, owner: Any) -> Iterator[dict[str, Any]]:
-    """Each upload of theirs in plain JSON values, the oldest first; `files` are the names that `files` has."""
-    for upload in Upload.objects.owned_by(owner).order_by("pk").prefetch_related("renditions").iterator(200):
+class Person(Protocol):
+    """Whoever asks; all of ours hangs on their account."""
+
+    @property
+    def user_id(self) -> int: ...
+
+
+def tell(person: Person) -> Iterator[dict[str, Any]]:
+    """Each upload of theirs in plain values, the oldest first; its `files` are names that `files` has."""
+    for upload in _theirs(person):
         yield {
             "id": str(upload.uid),
             "name": upload.name,
@@ -28,29 +28,36 @@ def rows(*, owner: Any) -> Iterator[dict[str, Any]]:
             "bytes": upload.bytes,
             "sha256": upload.sha256,
             "created_at": upload.created_at.isoformat(),
-            "files": [kept.name for kept in _files(upload)],
+            "files": [name for name, _ in _files(upload)],
         }
 
 
-def files(*, owner: Any) -> Iterator[Kept]:
-    """Their files, what they handed in and what we made of it. Read them with `storage.parts` or `storage.fetched`."""
-    for upload in Upload.objects.owned_by(owner).order_by("pk").prefetch_related("renditions").iterator(200):
-        yield from _files(upload)
+def files(person: Person) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
+    """What they handed in and what we made of it: under which name they get it, and what opens it."""
+    for upload in _theirs(person):
+        yield from ((name, partial(storage.opened, path)) for name, path in _files(upload))
 
 
-def erase(*, owner: Any) -> int:
-    """Their uploads are gone now, and their files soon. Returns how many. Twice is harmless."""
-    erased = 0
-    for upload in Upload.objects.owned_by(owner).order_by("pk").iterator(200):
+def references(person: Person) -> Iterable[str]:
+    return [subject_of(upload) for upload in _theirs(person)]
+
+
+def erase(person: Person) -> None:
+    """Their uploads are gone now, and their files soon. Twice is harmless."""
+    for upload in _theirs(person):
         intake.delete(upload=upload)
-        erased += 1
-    Usage.objects.filter(owner=owner).delete()
-    return erased
+    Usage.objects.filter(owner_id=person.user_id).delete()
 
 
-def _files(upload: Upload) -> Iterator[Kept]:
+def _theirs(person: Person) -> Iterator[Upload]:
+    uploads: UploadQuerySet = Upload.objects.filter(owner_id=person.user_id)
+    return uploads.order_by("pk").prefetch_related("renditions").iterator(200)
+
+
+def _files(upload: Upload) -> Iterator[tuple[str, str]]:
+    """Names for people, and names in the store."""
     if upload.status != Upload.Status.REJECTED:
-        yield Kept(path=upload.original, name=f"uploads/{upload.uid}/{upload.name}")
+        yield f"uploads/{upload.uid}/{upload.name}", upload.original
     made: list[Rendition] = sorted(upload.renditions.all(), key=lambda one: (one.name, one.format))
     for one in made:
-        yield Kept(path=one.path, name=f"uploads/{upload.uid}/{one.name}.{one.format}")
+        yield f"uploads/{upload.uid}/{one.name}.{one.format}", one.path

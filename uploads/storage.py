@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from django.conf import settings
 from django.core.files import File
@@ -71,6 +71,12 @@ def keep(name: str, path: Path) -> None:
         content = File(handle)
         content.temporary_path = str(path)  # type: ignore[attr-defined]
         store().save(name, content)
+
+
+def opened(name: str) -> IO[bytes]:
+    """The file, to be read and closed. Raises FileNotFoundError when there is none."""
+    content: IO[bytes] = store().open(name)
+    return content
 
 
 def parts(name: str, first: int, last: int) -> Iterator[bytes]:

@@ -1,5 +1,6 @@
 """The shop as people meet it: with a mouse, with keys alone, without scripts, in the dark, on a small screen."""
 
+import base64
 import itertools
 import os
 import re
@@ -13,6 +14,7 @@ from tests.rig import until
 
 pytestmark = pytest.mark.browser
 
+ONE_PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="
 BUYERS = itertools.count(1)
 
 
@@ -113,6 +115,16 @@ def walk_account(page, who):
     page.click("button:has-text('Send a test')")
     page.wait_for_selector(".call")
     yield "a webhook"
+    page.goto("/uploads/")
+    yield "uploads, none"
+    drawn = base64.b64decode(ONE_PIXEL)
+    for name in ("cat.png", "cat.exe"):
+        page.set_input_files("#file", {"name": name, "mimeType": "image/png", "buffer": drawn})
+        page.click("button:has-text('Upload')")
+    page.wait_for_selector(".upload.is-refused")
+    page.wait_for_selector("text=Copy link", timeout=60_000)
+    page.click("text=sizes and formats")
+    yield "uploads, one and a refusal"
 
 
 def test_no_page_shuts_anybody_out(visit):

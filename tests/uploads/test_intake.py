@@ -1,13 +1,14 @@
 """What is taken in, and what is turned away at the door."""
 
 import threading
+from dataclasses import dataclass
 
 import pytest
 from django.db import connection
 from model_bakery import baker
 
 from tests.uploads.conftest import picture
-from uploads import intake, limits, personal_data, quota, storage
+from uploads import intake, limits, personal_data, quota
 from uploads.formats import NotAccepted, recognised, shown
 from uploads.models import Upload, Usage
 from uploads.receiving import Reception, TooLarge, received
@@ -173,29 +174,34 @@ def test_what_failed_and_was_handed_in_again_is_not_tried_twice(accept):
 # -- Taken along, and forgotten ---------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Person:
+    user_id: int
+
+
 def test_a_person_gets_rows_and_the_files_they_name(accept, ada, deliver_due):
     upload = accept(JPEG, "cat.jpg")
     deliver_due()
 
-    [row] = personal_data.rows(owner=ada)
-    kept = {one.name: one.path for one in personal_data.files(owner=ada)}
+    [row] = personal_data.tell(Person(ada.pk))
+    kept = dict(personal_data.files(Person(ada.pk)))
 
     assert (row["id"], row["name"], row["files"]) == (str(upload.uid), "cat.jpg", list(kept))
     assert len(kept) == 13
-    content = b"".join(storage.parts(kept[f"uploads/{upload.uid}/cat.jpg"], 0, upload.bytes - 1))
-    assert content == JPEG
+    with kept[f"uploads/{upload.uid}/cat.jpg"]() as original:
+        assert original.read() == JPEG
 
 
 def test_a_person_who_is_erased_leaves_nothing(accept, ada, deliver_due, own_store):
     other = accept(JPEG, "a.jpg", owner=baker.make("accounts.User", email="b@example.org"))
-    accept(JPEG, "cat.jpg")
-    accept(picture("PNG")[:99], "broken.png")
+    mine = [accept(JPEG, "cat.jpg"), accept(picture("PNG")[:99], "broken.png")]
+    deliver_due()
+    assert personal_data.references(Person(ada.pk)) == [f"upload:{upload.pk}" for upload in mine]
+
+    for _ in "12":
+        personal_data.erase(Person(ada.pk))
     deliver_due()
 
-    erased = personal_data.erase(owner=ada)
-    deliver_due()
-
-    assert (erased, personal_data.erase(owner=ada)) == (2, 0)
     assert list(Upload.objects.values_list("pk", flat=True)) == [other.pk]
     assert [name for name in own_store() if str(other.uid) not in name] == []
     assert not Usage.objects.filter(owner=ada).exists()
