@@ -14,7 +14,8 @@ import pytest
 from tests.postgres import database, server
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-DATA_TESTS = ("tests/notifications", "tests/orders", "tests/accounts", "tests/api/test_contract.py")
+UPLOADS = ("tests/uploads/test_intake.py", "tests/uploads/test_journey.py")
+DATA_TESTS = ("tests/notifications", "tests/orders", "tests/accounts", *UPLOADS, "tests/api/test_contract.py")
 
 already_there = pytest.mark.skipif(
     "DATABASE_URL" in os.environ, reason="this run is already on the database named by DATABASE_URL"

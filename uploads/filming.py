@@ -83,7 +83,7 @@ def _enough(ms: int, pixels: int) -> Limits:
 
 def _shares(whole_ms: int, hear: Hear) -> Callable[[bytes], None]:
     def listen(line: bytes) -> None:
-        if line.startswith(b"out_time_us="):
+        if line.startswith(b"out_time_us=") and line[12:].isdigit():  # else it says N/A, now and then
             hear(min(1.0, films.progress(line).ms / max(1, whole_ms)))
 
     return listen
