@@ -87,9 +87,22 @@ def test_an_address_is_no_file_to_it(tmp_path, caller):
 
     ran = sandbox.run(argv, folder=tmp_path, limits=filming.FOR_A_LOOK)
 
+    assert "Protocol 'http' not on whitelist" in ran.complained
     assert (ran.code != 0, caller.called) == (True, False)
 
 
+def test_what_we_sniffed_is_what_it_reads(made, tmp_path):
+    """A file of another kind is not tried as what else it might be."""
+    content = film(tmp_path, "in.webm", options=("-c:v", "libvpx", "-deadline", "realtime"))
+
+    with pytest.raises(Refused):
+        made(content, "mov")
+
+
+@pytest.mark.skipif(
+    subprocess.run(["unshare", "--user", "--net", "true"], capture_output=True).returncode != 0,
+    reason="this system lets nobody give up the network",
+)
 def test_a_jailed_process_reaches_nobody(tmp_path, caller):
 
     code = f"import urllib.request; urllib.request.urlopen({caller.url!r}, timeout=3)"

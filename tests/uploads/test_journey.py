@@ -95,7 +95,7 @@ def test_deleting_while_it_is_worked_on_leaves_nothing(accept, deliver_due, own_
     assert (own_store(), Upload.objects.count()) == ([], 0)
 
 
-def test_who_was_overtaken_writes_nothing(accept, deliver_due, own_store, monkeypatch):
+def test_who_was_overtaken_writes_nothing(accept, deliver_due, events, own_store, monkeypatch):
     """Its worker was given up for dead, another has begun, and then the first comes back."""
     upload = accept(picture(), "cat.jpg")
 
@@ -111,6 +111,7 @@ def test_who_was_overtaken_writes_nothing(accept, deliver_due, own_store, monkey
     upload.refresh_from_db()
     assert (upload.status, upload.renditions.count()) == ("ready", 12)
     assert own_store() == kept(upload)
+    assert len(events.published(ImageProcessed)) == 1
 
 
 @pytest.mark.parametrize("seed", range(3))
