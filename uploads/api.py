@@ -25,7 +25,11 @@ from uploads.receiving import TooLarge
 ASK_AGAIN: Final = {"Retry-After": "1"}
 LOCATION: Final = OpenApiParameter("Location", str, OpenApiParameter.HEADER, response=[202], description="Ask there.")
 RETRY_AFTER: Final = OpenApiParameter(
-    "Retry-After", int, OpenApiParameter.HEADER, response=[202, 429], description="Seconds until it is worth asking."
+    "Retry-After",
+    int,
+    OpenApiParameter.HEADER,
+    response=[202, 429, 503],
+    description="Seconds until it is worth asking.",
 )
 
 
@@ -84,26 +88,22 @@ class Uploads(GenericAPIView[Any]):
                 403,
                 406,
                 429,
-                503,
                 _409="There is no room for it: delete some first.",
                 _413="The file is larger than we take.",
+                _503="There is no room on our disk, or the database is busy or away.",
                 _415="It is not an accepted format, or not what its name says.",
             ),
         },
     )
     def post(self, request: Request) -> Response:
-        with storage.workplace() as folder:
-            arrivals = Arrivals(folder)
-            try:
-                check_length(request._request)
-            except TooLarge as why:
-                return problem(413, str(why))
-            request.upload_handlers = [arrivals]
-            request.data  # noqa: B018  reading it is what brings the files
-            if len(arrivals.arrived) != 1:
-                errors = [{"field": FIELD, "detail": f"Hand in one file as {FIELD}."}]
-                return problem(400, "Some fields are not right.", code="invalid", errors=errors)
-            return _answer(request, arrivals.arrived[0])
+        try:
+            check_length(request._request)
+            with storage.workplace() as folder:
+                return _received(request, Arrivals(folder))
+        except TooLarge as why:
+            return problem(413, str(why))
+        except storage.DiskFull:
+            return problem(503, "There is no room on our disk just now.", headers={"Retry-After": "600"})
 
 
 class OneUpload(GenericAPIView[Any]):
@@ -126,6 +126,15 @@ class OneUpload(GenericAPIView[Any]):
     def delete(self, request: Request, id: UUID) -> Response:
         intake.delete(upload=get_object_or_404(_reachable(request), uid=id))
         return Response(status=204)
+
+
+def _received(request: Request, arrivals: Arrivals) -> Response:
+    request.upload_handlers = [arrivals]
+    request.data  # noqa: B018  reading it is what brings the files
+    if len(arrivals.arrived) != 1:
+        errors = [{"field": FIELD, "detail": f"Hand in one file as {FIELD}."}]
+        return problem(400, "Some fields are not right.", code="invalid", errors=errors)
+    return _answer(request, arrivals.arrived[0])
 
 
 def _answer(request: Request, arrived: Arrived) -> Response:

@@ -1,5 +1,6 @@
 """Where files lie: a folder of ours, or a bucket. Names are made by us; nothing of a person's is in them."""
 
+import errno
 import os
 import secrets
 import shutil
@@ -15,6 +16,7 @@ from django.core.files import File
 from django.core.files.storage import FileSystemStorage, Storage, storages
 
 ABANDONED: Final = 24 * 3600  # seconds; nothing that is still worked on is as old
+FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 DRAFTS: Final = "drafts"
 PART: Final = 256 * 1024  # bytes in memory at once
 
@@ -161,15 +163,26 @@ def _listed(folder: str) -> tuple[list[str], list[str]]:
         return [], []
 
 
+class DiskFull(OSError):
+    """There is no room on this machine, or in the store. Nothing half is kept."""
+
+
 @contextmanager
 def workplace() -> Iterator[Path]:
-    """A new folder on this machine, gone afterwards; what killed processes have left there goes in time."""
+    """A new folder on this machine, gone afterwards; what killed processes have left there goes in time.
+
+    Raises DiskFull, also when what is done inside meets that.
+    """
     shop = Path(settings.UPLOADS_WORK)
     shop.mkdir(parents=True, exist_ok=True)
     folder = shop / secrets.token_hex(16)
     folder.mkdir(mode=0o700)
     try:
         yield folder
+    except OSError as error:
+        if error.errno in FULL:
+            raise DiskFull(str(error)) from error
+        raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

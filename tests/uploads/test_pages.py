@@ -1,5 +1,6 @@
 """/uploads/ and the media: what a browser sends and gets, with scripts and without."""
 
+import errno
 import re
 import time
 
@@ -7,8 +8,9 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
+from tests.api.programs import Program
 from tests.uploads.conftest import film, picture
-from uploads import addresses, intake, limits
+from uploads import addresses, intake, limits, receiving, storage
 from uploads.models import Upload
 
 XHR = {"X-Requested-With": "XMLHttpRequest"}
@@ -95,6 +97,24 @@ def test_a_picture_is_refused_at_its_limit_and_nothing_of_it_stays(visitor, monk
     assert answer.status_code == 422
     assert b"The file is too large: a picture may have 1 kB." in answer.content
     assert [path for path in settings.UPLOADS_WORK.rglob("*") if path.is_file()] == []
+
+
+def test_a_full_disk_is_told_and_keeps_nothing_half(visitor, ada, monkeypatch, settings, own_store):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for place in (receiving.Reception, "write"), (storage, "_write"):
+        with monkeypatch.context() as patch:
+            patch.setattr(*place, full)
+            page = sent(visitor, ("a.png", picture("PNG")))
+            program = Program(ada, ["uploads:write"]).client
+            file = SimpleUploadedFile("a.png", picture("PNG"))
+            answer = program.post("/api/v1/uploads/", {"file": file}, format="multipart")
+
+        assert (page.status_code, b"There is no room on our disk just now." in page.content) == (503, True)
+        assert (answer.status_code, answer["Retry-After"]) == (503, "600")
+        left = [path for path in settings.UPLOADS_WORK.rglob("*") if path.is_file()]
+        assert (left, own_store(), Upload.objects.count()) == ([], [], 0)
 
 
 def test_a_name_is_shown_without_its_folders_and_tricks(visitor):

@@ -36,10 +36,14 @@ def uploads(request: HttpRequest) -> HttpResponse:
         check_length(request)
     except TooLarge as why:
         return _page(request, refused=[Arrived(name="", refusal=why)], status=413)
-    with storage.workplace() as folder:
-        arrivals = Arrivals(folder)
-        request.upload_handlers = [arrivals]
-        return _receive(request, arrivals)
+    try:
+        with storage.workplace() as folder:
+            arrivals = Arrivals(folder)
+            request.upload_handlers = [arrivals]
+            return _receive(request, arrivals)
+    except storage.DiskFull:
+        full = Exception(_("There is no room on our disk just now. Try again later."))
+        return _page(request, refused=[Arrived(name="", refusal=full)], status=503)
 
 
 @csrf_protect
