@@ -59,7 +59,7 @@ def posed(film: Path, folder: Path, *, duration_ms: int) -> Seen:
 
 def _looked_at(source: Path, folder: Path, format: str) -> tuple[tuple[int, int], Progress]:
     """Its frames' size and its length. Raises Refused for what is too much."""
-    ran = _run(films.look(ffmpeg(), source, format=format), folder, FOR_A_LOOK, none=NO_PICTURES)
+    ran = _run(films.look(ffmpeg(), source, format=format), folder, FOR_A_LOOK)
     sizes, length = films.frame_sizes(ran.complained), films.progress(ran.said)
     if not sizes or not length.frames:
         raise Refused(NO_PICTURES)
@@ -100,21 +100,13 @@ def _own(folder: Path, name: str) -> Made:
     return Made(path=path, name=name, format="mp4", width=width, height=height, bytes=size)
 
 
-def _run(
-    argv: list[str],
-    folder: Path,
-    most: Limits,
-    hear: Callable[[bytes], None] | None = None,
-    *,
-    none: str = UNREADABLE,
-) -> Ran:
-    """none: what to tell people when ffmpeg finds nothing to work on."""
+def _run(argv: list[str], folder: Path, most: Limits, hear: Callable[[bytes], None] | None = None) -> Ran:
     ran = sandbox.run(argv, folder=folder, limits=most, hear=hear)
     if FULL in ran.complained:
         raise Lost(FULL)
     if "Cannot allocate memory" in ran.complained and ran.code:
         raise Refused(TOO_BIG)
     if "matches no streams" in ran.complained:
-        raise Refused(none)
+        raise Refused(NO_PICTURES)
     endured(ran)
     return ran

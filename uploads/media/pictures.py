@@ -34,18 +34,16 @@ UNREADABLE: Final = "We could not read this file: it is damaged, or not what it 
 TOO_BIG: Final = "This picture needs more memory than we give to one."
 
 
-def renditions(
-    source: Path, target: Path, *, format: str, limits: Mapping[str, int], tell: Callable[[float], object] = float
-) -> dict[str, Any]:
-    """Write all sizes of the picture at `source` into the folder `target`.
+def renditions(job: Mapping[str, Any], *, tell: Callable[[float], object] = float) -> dict[str, Any]:
+    """Write all sizes of a picture.
 
-    limits: pixels, side, frames. tell: is given how much is done, from 0 to 1. Returns its width and height as it is
-    seen, and for each file its name, format, width, height and bytes. Raises Refused, or what Pillow raises for files
-    it cannot read.
+    job: the path of its source, the folder that is its target, its format, and its limits: pixels, side, frames. tell:
+    is given how much is done, from 0 to 1. Returns its width and height as it is seen, and for each file its name,
+    format, width, height and bytes. Raises Refused, or what Pillow raises for files it cannot read.
     """
-    width, height, small = _decoded(source, format, limits)
+    width, height, small = _decoded(Path(job["source"]), job["format"], job["limits"])
     made = []
-    for facts in _written(small, target):
+    for facts in _written(small, Path(job["target"])):
         made.append(facts)
         tell(len(made) / (len(SIZES) * FORMATS_EACH))
     return {"width": width, "height": height, "renditions": made}
@@ -176,9 +174,7 @@ def main(job: dict[str, Any]) -> None:
         print(error, file=sys.stderr)  # noqa: T201
         sys.exit(OUR_FAULT)
     try:
-        said = renditions(
-            Path(job["source"]), Path(job["target"]), format=job["format"], limits=job["limits"], tell=_say
-        )
+        said = renditions(job, tell=_say)
     except Refused as why:
         said = {"refused": str(why)}
     except MemoryError:
