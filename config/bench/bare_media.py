@@ -11,12 +11,12 @@ SIZES: Final = {"large": 1920, "medium": 960, "small": 480, "thumb": 240}
 FORMATS: Final = ("webp", "avif", "jpeg")
 PILLOW: Final = {
     "webp": {"quality": 78, "method": 3},
-    "avif": {"quality": 60, "speed": 8, "max_threads": 1},
+    "avif": {"quality": 60, "speed": 9, "max_threads": 1},
     "jpeg": {"quality": 82, "optimize": True, "progressive": True},
 }
 LIBVIPS: Final = {
     "webp": {"Q": 78, "effort": 3},
-    "avif": {"Q": 60, "effort": 1},  # nine less the speed
+    "avif": {"Q": 60, "effort": 0},  # nine less the speed
     "jpeg": {"Q": 82, "optimize_coding": True, "interlace": True},
 }
 

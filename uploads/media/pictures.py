@@ -17,10 +17,10 @@ UPRIGHT: Final = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # EXIF's orientatio
 FORMATS_EACH: Final = 3
 ORIENTATION: Final = 0x0112
 OUR_FAULT: Final = 70
-# Quality and speed: a 24 MP photograph in all sizes and formats takes about a second of one core.
+# AVIF at speed 8 takes four times as long, for files that are one percent smaller.
 ENCODED: Final[dict[str, dict[str, Any]]] = {
     "webp": {"format": "WEBP", "quality": 78, "method": 3},
-    "avif": {"format": "AVIF", "quality": 60, "speed": 8, "max_threads": 1},
+    "avif": {"format": "AVIF", "quality": 60, "speed": 9, "max_threads": 1},
     "jpeg": {"format": "JPEG", "quality": 82, "optimize": True, "progressive": True},
     "png": {"format": "PNG"},
 }
