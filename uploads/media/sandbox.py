@@ -44,12 +44,11 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Ran:
-    """code: its exit code, or minus the signal that ended it. peak: bytes. cpu: seconds."""
+    """code: its exit code, or minus the signal that ended it. cpu: seconds."""
 
     code: int
     said: bytes
     complained: str
-    peak: int
     cpu: float
 
     @property
@@ -129,7 +128,6 @@ def _judged(process: Any, said: bytes, usage: Any, complained: str) -> Ran:
         code=process.returncode,
         said=said,
         complained=complained,
-        peak=usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
         cpu=usage.ru_utime + usage.ru_stime,
     )
 
