@@ -13,7 +13,7 @@ class NotificationsConfig(AppConfig):
         from notifications.webhooks import fanout
 
         # Every process must know every handler: what is published here may run anywhere.
-        autodiscover_modules("handlers", "subjects")
+        autodiscover_modules("handlers", "subjects", "personal_data")
         fanout.listen_to_everything_public()
         if settings.OTEL_EXPORTER_OTLP_ENDPOINT:
             tracing.send_to(settings.OTEL_EXPORTER_OTLP_ENDPOINT)

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
 
+from notifications.audit import seals
 from notifications.campaigns import campaigns, mailing_list
 from notifications.campaigns.events import CampaignStarted
 from notifications.mail.events import EmailBounced, EmailQueued
@@ -14,7 +15,7 @@ from notifications.mail.letters import ReaderGone, post_letter, queue_letter, wi
 from notifications.mail.models import Letter
 from notifications.pipeline import bulk, deadletters, ordering, retention
 from notifications.pipeline.bulk import BulkDecided
-from notifications.pipeline.clock import ClockDay, ClockHour
+from notifications.pipeline.clock import ClockDay, ClockHour, ClockMinute
 from notifications.pipeline.deadletters import DeliveryBuried
 from notifications.pipeline.events import seconds, subscribe
 from notifications.pipeline.models import Delivery
@@ -48,6 +49,11 @@ def carry_on_campaign(event: CampaignStarted) -> None:
 @subscribe(ClockHour)
 def mend_lines(event: ClockHour) -> None:  # noqa: ARG001
     ordering.mend_lines()
+
+
+@subscribe(ClockMinute)
+def seal_audit_log(event: ClockMinute) -> None:  # noqa: ARG001
+    seals.seal()
 
 
 @subscribe(ClockDay, atomic=False)

@@ -1,5 +1,6 @@
 """The nouns of this app, gathered where Django looks for them."""
 
+from notifications.audit.models import AuditEntry, AuditOrigin, AuditSeal
 from notifications.campaigns.models import Campaign, Recipient, Subscriber
 from notifications.mail.models import Letter
 from notifications.pipeline.failures import Failure
@@ -8,6 +9,9 @@ from notifications.webhooks.models import Call, Endpoint
 
 __all__ = [
     "Attempt",
+    "AuditEntry",
+    "AuditOrigin",
+    "AuditSeal",
     "Brake",
     "BulkDecision",
     "Call",
