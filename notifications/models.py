@@ -3,6 +3,7 @@
 from notifications.audit.models import AuditEntry, AuditOrigin, AuditSeal
 from notifications.campaigns.models import Campaign, Recipient, Subscriber
 from notifications.mail.models import Letter
+from notifications.personal_data.models import Erasure, Export
 from notifications.pipeline.failures import Failure
 from notifications.pipeline.models import Attempt, Brake, BulkDecision, Delivery, Effect, Event, Queue, Worker
 from notifications.webhooks.models import Call, Endpoint
@@ -19,7 +20,9 @@ __all__ = [
     "Delivery",
     "Effect",
     "Endpoint",
+    "Erasure",
     "Event",
+    "Export",
     "Failure",
     "Letter",
     "Queue",

@@ -5,12 +5,12 @@ register("uploads", rows=told, erase=erase, references=references, files=files)
 The apps are imported when Django starts, so a new one is in every export and every erasure without a word elsewhere.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import IO, Any, Final
 
-Row = dict[str, Any]
+Row = Mapping[str, object]
 File = tuple[str, Callable[[], IO[bytes]]]
 
 
@@ -65,9 +65,8 @@ def register(
 
 
 def with_references(person: Person) -> Person:
-    """The same, with all that is theirs now beside what was known before."""
-    found = (reference for holding in holdings.values() for reference in holding.references(person))
-    known = dict.fromkeys((*person.references, *found))
-    return Person(
-        user_id=person.user_id, addresses=person.addresses, until=person.until, references=tuple(sorted(known))
-    )
+    """The same, with all that is theirs now beside what was known before. Each app is told what those before found."""
+    for holding in holdings.values():
+        known = dict.fromkeys((*person.references, *holding.references(person)))
+        person = replace(person, references=tuple(known))
+    return person
