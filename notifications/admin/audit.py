@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
@@ -31,15 +32,15 @@ def log_of(row: Any) -> str:
 
 
 class Watched(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Pages that show what is somebody's own: each look at one is written down, before it is shown."""
+    """Pages that show what is somebody's own: each look at one is written down, before the answer goes out."""
 
     look: ClassVar[str]
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **options: Any) -> HttpResponse:
-        row = self.get_object(request, object_id) if request.method == "GET" else None
-        if row is not None and self.has_view_permission(request, row):
-            log.record(self.look, about=row)
-        return super().change_view(request, object_id, *args, **options)
+        response = super().change_view(request, object_id, *args, **options)
+        if request.method == "GET" and response.status_code == 200:
+            log.record(self.look, about=f"{self.opts.model_name}:{unquote(object_id)}"[:100])
+        return response
 
 
 class NamingBoth(ChangeList):

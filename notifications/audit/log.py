@@ -28,7 +28,7 @@ def record(
     """
     address = correlation.address()
     salt = secrets.token_hex(16) if address else ""
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         entry = AuditEntry.objects.create(
             action=action,
             actor=actor or correlation.actor(),
