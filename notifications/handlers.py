@@ -7,6 +7,7 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
 
+from notifications.audit import log as audit
 from notifications.audit import seals
 from notifications.campaigns import campaigns, mailing_list
 from notifications.campaigns.events import CampaignStarted
@@ -62,6 +63,7 @@ def seal_audit_log(event: ClockMinute) -> None:  # noqa: ARG001
 def forget_old(event: ClockDay) -> None:  # noqa: ARG001
     retention.prune()
     calls.prune()
+    audit.forget_old_origins()
 
 
 @subscribe(DeliveryBuried)

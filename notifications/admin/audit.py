@@ -142,7 +142,10 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     def changed(self, row: AuditEntry) -> str:
         names = sorted({**(row.before or {}), **(row.after or {})})
         was, now = row.before or {}, row.after or {}
-        parts = (f"{name} {was[name]} → {now.get(name)}" if name in was else f"{name} {now[name]}" for name in names)
+        parts = (
+            f"{name} {_short(was[name])} → {_short(now.get(name))}" if name in was else f"{name} {_short(now[name])}"
+            for name in names
+        )
         words = ", ".join(parts)
         return f"{words[:80]}…" if len(words) > 80 else words or marks.NOTHING
 
@@ -153,6 +156,13 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     @display(description="when", ordering="id")
     def when(self, row: AuditEntry) -> SafeString:
         return marks.exact(row.at)
+
+
+def _short(value: Any) -> str:
+    """As it stands in a list; the page of the entry has it in full."""
+    if not isinstance(value, list):
+        return str(value)
+    return f"({len(value)})" if any(isinstance(one, dict | list) for one in value) else ", ".join(map(str, value))
 
 
 def _address(row: AuditEntry) -> str:

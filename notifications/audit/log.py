@@ -3,15 +3,18 @@
 import hashlib
 import secrets
 from collections.abc import Iterable
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 from django.db import models, transaction
+from django.utils import timezone
 
 from notifications import correlation
 from notifications.audit.models import AuditEntry, AuditOrigin
 from notifications.pipeline.events import subject_of
 
 Facts = dict[str, Any]
+ORIGINS_KEPT: Final = timedelta(days=365)
 
 
 def record(
@@ -40,6 +43,11 @@ def record(
         )
         if address:
             AuditOrigin.objects.create(entry=entry, salt=salt, address=address)
+
+
+def forget_old_origins() -> int:
+    """Where people acted from a year ago is nobody's business any more. Returns how many."""
+    return AuditOrigin.objects.filter(entry__at__lt=timezone.now() - ORIGINS_KEPT).delete()[0]
 
 
 def decided(action: str, **facts: Any) -> None:

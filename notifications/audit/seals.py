@@ -17,7 +17,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from notifications.audit.events import AuditSealed
-from notifications.audit.log import origin_digest
+from notifications.audit.log import ORIGINS_KEPT, origin_digest
 from notifications.audit.models import AuditEntry, AuditOrigin, AuditSeal
 from notifications.pipeline.events import publish
 from notifications.pipeline.models import Event
@@ -168,7 +168,8 @@ def _false_origins() -> Iterator[str]:
         if origin_digest(origin.salt, origin.address) != origin.entry.origin_digest:
             yield f"entry {origin.entry_id}: the address it came from was changed"
     erased = _erased()
-    lost = AuditEntry.objects.filter(origin=None).exclude(origin_digest="")
+    recent = AuditEntry.objects.filter(at__gte=timezone.now() - ORIGINS_KEPT)
+    lost = recent.filter(origin=None).exclude(origin_digest="")
     for entry in lost.iterator():
         if not {entry.actor, entry.about} & erased:
             yield f"entry {entry.pk}: the address it came from is gone, and nobody was erased"

@@ -12,6 +12,7 @@ from notifications.audit import log, seals
 from notifications.audit.models import AuditEntry, AuditOrigin, AuditSeal
 from notifications.pipeline.clock import ClockMinute
 from notifications.pipeline.models import Event
+from orders.books import invariants
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -210,3 +211,24 @@ def test_an_address_that_was_changed_is_found(unguarded):
     AuditOrigin.objects.update(address="192.0.2.8")
 
     assert len(list(seals.faults())) == 1
+
+
+def test_addresses_of_a_year_ago_are_forgotten_and_missed_by_nobody(unguarded):
+    old, new = act(2)
+    seals.seal()
+    AuditEntry.objects.filter(pk=old.pk).update(at=timezone.now() - timedelta(days=366))
+
+    assert log.forget_old_origins() == 1
+
+    assert list(AuditOrigin.objects.values_list("entry", flat=True)) == [new.pk]
+    assert [fault for fault in seals.faults() if "address" in fault] == []
+
+
+def test_doctor_names_what_was_tampered_with(unguarded):
+    sealed(2)
+    last = AuditEntry.objects.order_by("pk").last()
+    AuditEntry.objects.filter(pk=last.pk).update(actor="user:6")
+
+    found = {one.id: list(one.examples) for one in invariants() if one.violations}
+
+    assert [words for words in found["A1"] if words.startswith("seal 1 does not fit")] != []
