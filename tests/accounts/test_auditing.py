@@ -4,6 +4,7 @@ import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.signals import authenticator_added
 from django.contrib.auth.models import Group, Permission
+from django.core.cache import cache
 from django.test import Client
 
 from accounts import keys
@@ -12,6 +13,11 @@ from notifications.models import AuditEntry, Letter
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(autouse=True)
+def nobody_has_tried():
+    cache.clear()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from allauth.account.models import EmailAddress
 from django.contrib.admin.models import LogEntry
 from django.contrib.sessions.models import Session
 from django.core import mail
+from django.core.cache import cache
 from django.core.files.storage import default_storage
 from django.db import connection, transaction
 from django.test import Client
@@ -75,6 +76,7 @@ BODY = {
 def places(settings, tmp_path):
     settings.WAYBILL_DATA = tmp_path
     settings.MEDIA_ROOT = tmp_path / "media"
+    cache.clear()  # these log in more often than a person may
     return tmp_path
 
 
@@ -247,6 +249,8 @@ def test_nothing_that_names_an_erased_person_is_left_anywhere(
     caplog.set_level("DEBUG")
     used_up(canary, visitor, monkeypatch, deliver_due, pass_time)
     kept_letters(places)
+    assert Client().post("/accounts/login/", {"login": EMAIL, "password": PASSWORD}).status_code == 302
+    assert in_sessions() != []
     planted = {word for _, _, word in in_the_database()}
     assert planted == set(CANARIES)
     assert {word for _, word in in_files(places)} >= {"kanarina", "vogelweg"}
