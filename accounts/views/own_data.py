@@ -99,7 +99,9 @@ def _who_are_you(request: HttpRequest) -> HttpResponse | None:
     records = get_authentication_records(request, user)
     shown = {one["method"] for one in records if one.get("reauthenticated") and one["at"] > since}
     ways = {"password": "account_reauthenticate"} if user.has_usable_password() else {}
-    if Authenticator.objects.filter(user=user).exists():
-        ways["mfa"] = "mfa_reauthenticate"
+    factors = set(Authenticator.objects.filter(user=user).values_list("type", flat=True))
+    if factors:
+        by_key_only = factors == {Authenticator.Type.WEBAUTHN}
+        ways["mfa"] = "mfa_reauthenticate_webauthn" if by_key_only else "mfa_reauthenticate"
     missing = [page for method, page in ways.items() if method not in shown]
     return redirect(f"{reverse(missing[0])}?{urlencode({'next': request.path})}") if missing else None

@@ -1,10 +1,12 @@
 """A person who wants to be forgotten is: nothing that names them is found in any place we keep things in."""
 
+import time
 from dataclasses import replace
 from io import StringIO
 
 import pytest
 from allauth.account.models import EmailAddress
+from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
 from django.core.management import CommandError, call_command
 from django.db import transaction
 from django.test import Client
@@ -107,6 +109,19 @@ def test_the_page_asks_who_it_is_first(canary, visitor):
     answer = visitor.get("/accounts/delete/")
 
     assert answer["Location"] == "/accounts/reauthenticate/?next=%2Faccounts%2Fdelete%2F"
+
+
+def test_who_has_a_second_factor_shows_that_too(canary, visitor):
+    secret = generate_totp_secret()
+    TOTP.activate(canary, secret)
+    reauthenticated(visitor)
+    code = format_hotp_value(hotp_value(secret, int(time.time()) // 30))
+
+    assert visitor.post("/accounts/delete/", {"sure": "yes"})["Location"].startswith("/accounts/2fa/reauthenticate/?")
+    visitor.post("/accounts/2fa/reauthenticate/", {"code": code, "next": "/"})
+    visitor.post("/accounts/delete/", {"sure": "yes"})
+
+    assert Erasure.objects.get().user_id == canary.pk
 
 
 def test_nothing_is_deleted_before_the_box_is_ticked(canary, visitor):
