@@ -15,6 +15,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from accounts.models import ApiKey, User
+from notifications.admin.audit import Watched
 
 # Addresses belong to a person's own pages, and nobody else has business with second factors.
 for other in (Group, EmailAddress, Authenticator):
@@ -35,9 +36,10 @@ class ApiKeyInline(TabularInline):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
+class UserAdmin(Watched, DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     """Only superusers give rights, and only they may change those who have some."""
 
+    look = "account.viewed"
     form, add_form, change_password_form = UserChangeForm, UserCreationForm, AdminPasswordChangeForm
     list_display = ("email", "name", "is_staff", "is_active", "date_joined")
     list_filter = ("is_staff", "is_active")

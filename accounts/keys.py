@@ -3,9 +3,11 @@
 import secrets
 from collections.abc import Sequence
 
+from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import ApiKey, User
+from notifications.audit import log as audit
 
 
 def issue(*, user: User, name: str, scopes: Sequence[str]) -> tuple[ApiKey, str]:
@@ -28,4 +30,9 @@ def recognise(*, plain: str) -> ApiKey | None:
 
 def revoke(*, user: User, name: str) -> int:
     """End every live key of `user` with this name. Returns how many."""
-    return ApiKey.objects.filter(user=user, name=name, revoked_at=None).update(revoked_at=timezone.now())
+    live = ApiKey.objects.filter(user=user, name=name, revoked_at=None)
+    with transaction.atomic():
+        keys = list(live.values_list("pk", flat=True))
+        for key in keys:
+            audit.record("key.revoked", about=f"key:{key}", after={"of": user.pk})
+        return live.filter(pk__in=keys).update(revoked_at=timezone.now())

@@ -85,6 +85,7 @@ UNFOLD = {
                     _entry("Letters", "mail", "notifications.letter"),
                     _entry("Webhooks", "webhook", "notifications.endpoint"),
                     _entry("Workers", "memory", "notifications.worker"),
+                    _entry("Audit log", "history_edu", "notifications.auditentry"),
                 ],
             },
             {

@@ -115,7 +115,7 @@ class GatewayRefundSeen(DomainEvent, name="gateway.refund_seen"):
     attempt_id: str
 
 
-class OrderCancelled(DomainEvent, name="order.cancelled", public=True):
+class OrderCancelled(DomainEvent, name="order.cancelled", public=True, personal=("reason",)):
     """Fires when an order is called off: its goods are for sale again, money taken for it is on its way back."""
 
     order_id: int

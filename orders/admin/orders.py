@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
+from notifications.admin.audit import Watched
 from notifications.admin.readonly import ReadOnlyAdmin, Tabs
 from notifications.admin.subjects import named
 from notifications.marks import ago, done_of
@@ -40,7 +41,8 @@ class OrderTabs(Tabs):
 
 
 @admin.register(Order)
-class OrderAdmin(OrderActions, LetterPreviews, ReadOnlyAdmin):
+class OrderAdmin(Watched, OrderActions, LetterPreviews, ReadOnlyAdmin):
+    look = "order.viewed"
     list_display = ("number", "email", "amount", "payment", "stage", "side_effects", "age")
     list_filter = (OrderTabs, "status")
     search_fields = ("number", "email", "=correlation_id")

@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
+from notifications.audit import log as audit
 from notifications.models import Delivery
 from orders import cart, links
 from orders.models import Order, Refund
@@ -71,7 +72,15 @@ def _visible_order(request: HttpRequest, number: str) -> Order:
     found = get_object_or_404(Order.objects.prefetch_related("attempts"), number=number)
     if not links.may_see(found, user=request.user, key=request.GET.get("key", "")):
         raise Http404
+    if getattr(request.user, "is_staff", False) and found.user_id != request.user.pk and request.resolver_match:
+        _note_look(request.resolver_match.url_name, found)
     return found
+
+
+def _note_look(page: str | None, found: Order) -> None:
+    """Staff look at somebody's page. Its moving part, asked for each second, is the same look."""
+    if page != "order_progress":
+        audit.record("order.viewed", about=found)
 
 
 def _live(request: HttpRequest, found: Order, *, since: int, now: int) -> dict[str, Any]:

@@ -129,7 +129,7 @@ def walk(page, dead):
     yield "order"
     page.click("text=See every letter as it would be")
     yield "a letter beforehand"
-    for of in ("delivery", "event", "letter", "worker", "endpoint"):
+    for of in ("delivery", "event", "letter", "worker", "endpoint", "auditentry"):
         page.goto(f"/admin/notifications/{of}/")
         page.click("#result_list tbody th a")
         yield of
