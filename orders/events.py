@@ -137,6 +137,20 @@ class OrderEdited(DomainEvent, name="order.edited", public=True):
     difference: int
 
 
+class ReturnRequested(DomainEvent, name="return.requested", public=True):
+    """Fires when a buyer asks to send things back."""
+
+    order_id: int
+    request_id: int
+
+
+class ReturnDeclined(DomainEvent, name="return.declined", public=True):
+    """Fires when staff have said no to a buyer who wanted to send things back."""
+
+    order_id: int
+    request_id: int
+
+
 class DifferenceFound(DomainEvent, name="settlement.differed"):
     """Fires when the gateway's books and ours disagree somewhere new."""
 

@@ -193,6 +193,7 @@ def _take_back(order_id: int, lines: Sequence[Units], restock: bool, refund: boo
     with transaction.atomic(durable=True):
         order = Order.objects.select_for_update().get(pk=order_id)
         back = _count_returned(order, lines)
+        order.return_requests.filter(state="open").update(state="accepted", finished_at=timezone.now())
         if restock:
             inventory.put_back(order=order, units=back, reason=StockMovement.Reason.RETURN)
         made = refunds.decide(order, lines=lines, reason=reason, cause=Refund.Cause.RETURN) if refund else []

@@ -60,6 +60,10 @@ def _parcel(order: Order) -> dict[str, Any]:
     return {"parcel": Shipment(order=order), "packed": packed}
 
 
+def _last_answer(order: Order) -> str:
+    return order.return_requests.filter(state="declined").values_list("answer", flat=True).last() or "…"
+
+
 # What each needs beyond the order itself.
 PREVIEWS: Final[dict[str, Callable[[Order], dict[str, Any]]]] = {
     "confirmation": _nothing_more,
@@ -69,6 +73,7 @@ PREVIEWS: Final[dict[str, Callable[[Order], dict[str, Any]]]] = {
     "cancelled": lambda order: {"reason": order.cancel_reason},
     "shipped": _parcel,
     "refunded": _refund,
+    "return_declined": lambda order: {"answer": _last_answer(order)},
     "shipping_notice": _nothing_more,
     "refund_failed": _refund,
 }

@@ -72,6 +72,7 @@ class OrderAdmin(Watched, OrderActions, LetterPreviews, ReadOnlyAdmin):
             "refunds": list(row.refunds.order_by("created_at")),
             "parcels": list(row.shipments.prefetch_related("lines__line").order_by("pk")),
             "edits": list(row.edits.order_by("pk")),
+            "returns": list(row.return_requests.prefetch_related("pictures__upload__renditions").order_by("-pk")),
             "papers": list(row.invoices.order_by("pk")),
             "movements": list(row.movements.select_related("product").order_by("pk")),
             "holds": list(row.holds.select_related("product").order_by("pk")),
