@@ -58,6 +58,7 @@ UNFOLD = {
                     _entry("Orders", "receipt_long", "orders.order"),
                     _entry("Products", "sell", "orders.product"),
                     _entry("Stock", "inventory_2", "orders.stock"),
+                    _entry("Uploads", "image", "uploads.upload"),
                     _entry("Vouchers", "redeem", "orders.voucher"),
                     _entry("Delivery", "package_2", "orders.shippingmethod"),
                     _entry("Taxes", "percent", "orders.taxrate"),

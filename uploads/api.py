@@ -121,7 +121,7 @@ class OneUpload(GenericAPIView[Any]):
     @extend_schema(
         operation_id="delete_upload",
         summary="Delete an upload and all that was made of it",
-        responses={204: None, **refusals(401, 403, 404, 406, _409="It is shown in the shop, or belongs to a return.")},
+        responses={204: None, **refusals(401, 403, 404, 406, _409="It is shown in the shop.")},
     )
     def delete(self, request: Request, id: UUID) -> Response:
         try:

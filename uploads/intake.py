@@ -68,7 +68,7 @@ def delete(*, upload: Upload) -> None:
     try:
         _delete(upload)
     except ProtectedError as error:
-        raise InUse(f"{upload} is shown in the shop, or belongs to a return: take it out there first.") from error
+        raise InUse(f"{upload} is shown in the shop: take it out there first.") from error
 
 
 def _delete(upload: Upload) -> None:

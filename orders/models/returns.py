@@ -41,7 +41,7 @@ class ReturnPicture(models.Model):
     """What the buyer shows of the thing."""
 
     request = models.ForeignKey(ReturnRequest, on_delete=models.CASCADE, related_name="pictures")
-    upload = models.ForeignKey("uploads.Upload", on_delete=models.PROTECT, related_name="+")
+    upload = models.ForeignKey("uploads.Upload", on_delete=models.CASCADE, related_name="+")  # its owner may delete it
 
     class Meta:
         constraints = [models.UniqueConstraint(name="return_picture_once", fields=["request", "upload"])]

@@ -7,7 +7,7 @@ from typing import Any
 from django import template
 
 from uploads.addresses import address
-from uploads.models import Rendition, Upload
+from uploads.models import Avatar, Rendition, Upload
 
 register = template.Library()
 
@@ -50,6 +50,13 @@ def film(upload: Upload, *, alt: str) -> dict[str, Any]:
         "films": [(one, address(one)) for one in films],
         "poster": address(poster[-1]) if poster else "",
     }
+
+
+@register.inclusion_tag("uploads/_avatar.html")
+def avatar(user: Any) -> dict[str, Any]:
+    """The picture of a person, small and round; their first letter while there is none."""
+    chosen = Avatar.objects.filter(owner=user).select_related("upload").prefetch_related("upload__renditions").first()
+    return {"upload": chosen.upload if chosen else None, "letter": str(user)[:1].upper()}
 
 
 @register.simple_tag

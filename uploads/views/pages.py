@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from uploads import intake, storage
+from uploads import avatars, intake, storage
 from uploads.arriving import FIELD, Arrived
 from uploads.formats import ACCEPT, WORDS
 from uploads.limits import LARGEST, in_words
@@ -69,10 +69,11 @@ def press(request: HttpRequest, uid: UUID) -> HttpResponse:
     if button == "delete":
         _delete(request, upload)
     elif button == "retry":
-        try:
-            intake.retry(upload=upload)
-        except intake.NotFailed as why:
-            messages.error(request, str(why))
+        _retry(request, upload)
+    elif button == "avatar":
+        _choose(request, upload)
+    elif button == "no-avatar":
+        avatars.remove(owner=request.user)
     return redirect("uploads")
 
 
@@ -85,9 +86,27 @@ def _delete(request: HttpRequest, upload: Upload) -> None:
         messages.success(request, _("%(name)s is deleted.") % {"name": upload.name})
 
 
+def _retry(request: HttpRequest, upload: Upload) -> None:
+    try:
+        intake.retry(upload=upload)
+    except intake.NotFailed as why:
+        messages.error(request, str(why))
+
+
+def _choose(request: HttpRequest, upload: Upload) -> None:
+    try:
+        avatars.choose(upload=upload)
+    except avatars.NoPicture as why:
+        messages.error(request, str(why))
+    else:
+        messages.success(request, _("%(name)s is your picture now.") % {"name": upload.name})
+
+
 def _page(request: HttpRequest, *, refused: Any = (), status: int = 200) -> HttpResponse:
-    own = Upload.objects.owned_by(request.user).prefetch_related("renditions").order_by("-pk")
-    page = Paginator(own, ON_A_PAGE).get_page(request.GET.get("page"))
+    own = (
+        Upload.objects.owned_by(request.user).select_related("as_avatar").prefetch_related("renditions").order_by("-pk")
+    )
+    page = Paginator(own.order_by("-pk"), ON_A_PAGE).get_page(request.GET.get("page"))
     rows: list[Shown] = [shown(upload) for upload in page]
     context = {
         "page": page,
