@@ -24,6 +24,7 @@ from orders.models import (
     OrderEdit,
     PaymentAttempt,
     Refund,
+    ReturnRequest,
     Shipment,
     StatusChange,
     StockMovement,
@@ -70,6 +71,7 @@ def _parts(order: Order) -> dict[str, Any]:
         "lines": list(order.lines.values("sku", "name", "quantity", "unit_price", "total", "tax", "tax_rate")),
         "payments": list(order.attempts.values("state", "amount", "currency", "payment_method", "started_at")),
         "refunds": list(order.refunds.values("state", "amount", "currency", "reason", "created_at")),
+        "returns": list(order.return_requests.values("state", "units", "words", "answer", "created_at")),
         "parcels": list(order.shipments.values("carrier", "tracking", "shipped_at")),
         "invoices": papers,
     }
@@ -108,6 +110,7 @@ def _erase_words(keys: Sequence[int]) -> None:
     StockMovement.objects.filter(order__in=keys).update(note="")
     Shipment.objects.filter(order__in=keys).update(carrier="", tracking="")
     Refund.objects.filter(order__in=keys).update(reason="", message="")
+    ReturnRequest.objects.filter(order__in=keys).update(words="", answer="")
     Difference.objects.filter(order__in=keys).update(detail=GONE, resolution="")
     PaymentAttempt.objects.filter(order__in=keys).update(payment_method=GONE, message="", action_url="")
     told: dict[str, Any] = {"payload": {"erased": True}, "note": ""}
