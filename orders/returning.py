@@ -32,7 +32,7 @@ def can_be_sent_back(order: Order) -> bool:
 
 
 def open_request(order: Order) -> ReturnRequest | None:
-    return order.return_requests.filter(state=State.OPEN).first()
+    return next((one for one in order.return_requests.all() if one.state == State.OPEN), None)
 
 
 def ask(*, order: Order, lines: Sequence[Units], words: str, pictures: Sequence[Any] = ()) -> ReturnRequest:

@@ -55,7 +55,9 @@ class OrderAdmin(Watched, OrderActions, LetterPreviews, ReadOnlyAdmin):
         return attention.with_effects(super().get_queryset(request)).prefetch_related("attempts")
 
     def page_rows(self) -> QuerySet[Any]:
-        return super().page_rows().prefetch_related("attempts", "lines")
+        return (
+            super().page_rows().prefetch_related("attempts", "lines", "return_requests__pictures__upload__renditions")
+        )
 
     def page(self, request: HttpRequest, row: Order) -> dict[str, Any]:
         entries = timeline(row)
@@ -72,7 +74,7 @@ class OrderAdmin(Watched, OrderActions, LetterPreviews, ReadOnlyAdmin):
             "refunds": list(row.refunds.order_by("created_at")),
             "parcels": list(row.shipments.prefetch_related("lines__line").order_by("pk")),
             "edits": list(row.edits.order_by("pk")),
-            "returns": list(row.return_requests.prefetch_related("pictures__upload__renditions").order_by("-pk")),
+            "returns": sorted(row.return_requests.all(), key=lambda one: -one.pk),
             "papers": list(row.invoices.order_by("pk")),
             "movements": list(row.movements.select_related("product").order_by("pk")),
             "holds": list(row.holds.select_related("product").order_by("pk")),
