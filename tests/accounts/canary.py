@@ -53,7 +53,8 @@ BODY = {
 @pytest.fixture(autouse=True)
 def places(settings, tmp_path):
     settings.WAYBILL_DATA = tmp_path
-    settings.MEDIA_ROOT = tmp_path / "media"
+    local = {"BACKEND": "uploads.storage.LocalStore", "OPTIONS": {"location": str(tmp_path / "media")}}
+    settings.STORAGES = settings.STORAGES | {"default": local, "media": local}
     cache.clear()  # these log in more often than a person may
     return tmp_path
 
