@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import grimp
@@ -61,7 +62,8 @@ def test_the_contracts_hold_as_the_code_is(copy):
     answer = lint(copy)
 
     assert answer.returncode == 0, answer.stdout[-3000:]
-    assert "3 kept, 0 broken" in answer.stdout
+    written = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    assert f"{len(written)} kept, 0 broken" in answer.stdout
 
 
 @pytest.mark.parametrize(("file", "line", "contract"), BREACHES, ids=lambda value: str(value).split(":")[0])
