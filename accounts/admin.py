@@ -10,10 +10,12 @@ from django.contrib.admin.exceptions import NotRegistered
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from accounts import sessions
 from accounts.models import ApiKey, User
 
 # Addresses belong to a person's own pages, and nobody else has business with second factors.
@@ -26,7 +28,7 @@ RIGHTS = ("is_staff", "is_superuser", "groups")
 
 class ApiKeyInline(TabularInline):
     model = ApiKey
-    fields = readonly_fields = ("name", "prefix", "scopes", "created_at", "revoked_at")
+    fields = readonly_fields = ("name", "prefix", "scopes", "created_at", "last_used_at", "expires_at", "revoked_at")
     can_delete = False
     extra = 0
 
@@ -53,6 +55,18 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     filter_horizontal = ()
     readonly_fields = ("date_joined", "last_login")
     inlines = (ApiKeyInline,)
+
+    actions = ("end_sessions",)
+
+    @admin.action(description="End all their sessions", permissions=["change"])
+    def end_sessions(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        ended = sum(sessions.end_all(user=user) for user in queryset if self.has_change_permission(request, user))
+        self.message_user(request, f"{ended} sessions ended.")
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if change and "is_active" in form.changed_data and not obj.is_active:
+            sessions.shut_out(obj)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return (*self.readonly_fields, *(() if request.user.is_superuser else RIGHTS))

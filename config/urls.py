@@ -1,5 +1,6 @@
 """Every address of the site."""
 
+from allauth.account.decorators import secure_admin_login
 from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, include, path
@@ -18,11 +19,14 @@ def mail_service_urls(service: str) -> list[URLPattern]:
     return [found for found in urlpatterns if found.name in (f"{service}_tracking_webhook", f"{service}_webhook")]
 
 
+# One way in for everybody: with its throttle, its second factor and its session limits.
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+
 urlpatterns = [
     path("webhooks/mail/", include(mail_service_urls(settings.MAIL_SERVICE))),
     path("", include("orders.urls")),
     path("accounts/webhooks/", include("notifications.views.webhooks_urls")),
-    path("accounts/", include("allauth.urls")),
+    path("accounts/", include("accounts.urls")),
     path("", include("uploads.urls")),
     path("newsletter/", include("notifications.views.newsletter_urls")),
     path("mailbox/", include("notifications.views.mailbox_urls")),

@@ -50,7 +50,7 @@ def something_real(case):
     real = {"sku": "MUG-RED", "number": Order.objects.first().number, "id": str(delivery.uid)}
     if "/events/" in case.operation.path:
         real["id"] = str(Event.objects.first().uid)
-    case.path_parameters.update({name: real[name] for name in case.path_parameters})
+    case.path_parameters.update({name: real[name] for name in case.path_parameters if name in real})
     if case.operation.path == "/api/v1/orders/" and isinstance(case.body, dict):
         good = {"items": [{"sku": "MUG-RED", "quantity": 1}], "payment_method": "pm_card_visa", "voucher": ""}
         case.body.update(good, shipping_address=ADDRESS, email="ada@example.org")

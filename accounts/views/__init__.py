@@ -1,0 +1,1 @@
+"""The pages of an account, beside those that django-allauth has."""
