@@ -18,7 +18,6 @@ from accounts import passwords, verification
 from accounts.events import EmailVerified
 from accounts.middleware import TIME_ZONE_COOKIE
 from accounts.models import Profile, User
-from accounts.session_store import begin
 from accounts.verification import ask_for_code
 from notifications.mail.letters import queue_letter
 from notifications.mail.sealing import seal
@@ -81,10 +80,6 @@ class AccountAdapter(DefaultAccountAdapter):
         return confirmed
 
     # -- logging in -----------------------------------------------------------------------
-
-    def login(self, request: HttpRequest, user: User) -> None:
-        super().login(request, user)
-        begin(request.session, staff=user.is_staff)
 
     def post_login(self, request: HttpRequest, user: User, **hints: Any) -> HttpResponse:
         response: HttpResponse = super().post_login(request, user, **hints)

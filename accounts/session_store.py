@@ -10,6 +10,7 @@ from typing import Any, Final
 from allauth.usersessions.models import UserSession
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
+from django.http import HttpRequest
 from django.utils import timezone
 
 # (idle, absolute). Who decides about other people's money and goods says anew who they are, each day.
@@ -37,10 +38,10 @@ class SessionStore(DatabaseStore):
         return held
 
 
-def begin(session: Any, *, staff: bool) -> None:
-    """Somebody has just logged in: their time begins."""
+def begin(request: HttpRequest, user: Any, **_: Any) -> None:
+    """Somebody has just logged in, whichever way: their time begins."""
     now = time.time()
-    session[SINCE], session[SEEN], session[STAFF] = now, now, staff
+    request.session.update({SINCE: now, SEEN: now, STAFF: user.is_staff})
 
 
 def _is_over(held: dict[str, Any], now: float) -> bool:
