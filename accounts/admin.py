@@ -5,6 +5,7 @@ from typing import Any
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.contrib.admin.exceptions import NotRegistered
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
@@ -18,8 +19,8 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from accounts import sessions
 from accounts.models import ApiKey, User
 
-# Addresses belong to a person's own pages, and nobody else has business with second factors.
-for other in (Group, EmailAddress, Authenticator):
+# Addresses belong to a person's own pages. Second factors, and the keys of sessions, are nobody else's business.
+for other in (Group, EmailAddress, Authenticator, UserSession):
     with suppress(NotRegistered):
         admin.site.unregister(other)
 
