@@ -73,7 +73,7 @@ def recognise(*, plain: str) -> ApiKey | None:
 
 
 def replace(*, user: User, key_id: int, overlap: timedelta) -> tuple[ApiKey, str] | None:
-    """A new key of the same name and scopes; the old one goes on for `overlap`, and no longer than it would have.
+    """A new key of the same name, scopes and length of life; the old one ends after `overlap`, if not before.
 
     None when `user` has no such live key, also when another press of the button has just replaced it.
     """
@@ -83,7 +83,8 @@ def replace(*, user: User, key_id: int, overlap: timedelta) -> tuple[ApiKey, str
         if old is None or not _ends_at(old, now + overlap):
             return None
         scopes = [scope for scope in old.scopes if scope in may_give(user)]
-        return issue(user=user, name=old.name, scopes=scopes)
+        end = now + (old.expires_at - old.created_at) if old.expires_at else None
+        return issue(user=user, name=old.name, scopes=scopes, expires_at=end)
 
 
 def _ends_at(key: ApiKey, end: datetime) -> int:
