@@ -59,10 +59,12 @@ class IsStaffWithScope(HasScope):
     """As HasScope, and the key's owner must be staff."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        if not super().has_permission(request, view):
+        allowed = super().has_permission(request, view)
+        key: Any = request.auth
+        if key is not None and _needed(request, view) in key.scopes and not request.user.is_staff:
+            self.message = "This is for keys of staff."
             return False
-        self.message = "This is for keys of staff."
-        return request.user.is_staff
+        return allowed
 
 
 def _needed(request: Request, view: Any) -> str:
