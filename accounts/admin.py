@@ -18,6 +18,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from accounts import sessions
 from accounts.models import ApiKey, User
+from notifications.admin.audit import Watched
 
 # Addresses belong to a person's own pages. Second factors, and the keys of sessions, are nobody else's business.
 for other in (Group, EmailAddress, Authenticator, UserSession):
@@ -38,9 +39,10 @@ class ApiKeyInline(TabularInline):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
+class UserAdmin(Watched, DjangoUserAdmin, ModelAdmin):  # type: ignore[type-arg]
     """Only superusers give rights, and only they may change those who have some."""
 
+    look = "account.viewed"
     form, add_form, change_password_form = UserChangeForm, UserCreationForm, AdminPasswordChangeForm
     list_display = ("email", "name", "is_staff", "is_active", "date_joined")
     list_filter = ("is_staff", "is_active")

@@ -7,6 +7,8 @@ class AccountsConfig(AppConfig):
     verbose_name = "People"
 
     def ready(self) -> None:
+        from accounts import auditing
         from accounts.session_store import begin  # models are there only now
 
+        auditing.listen()
         user_logged_in.connect(begin, dispatch_uid="accounts.session_store.begin")

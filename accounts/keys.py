@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from accounts.models import ApiKey, ApiKeyQuerySet, User
 from notifications.api.scopes import may_give
+from notifications.audit import log as audit
 
 # A key in use all day is not a write for each call.
 NOTED_EVERY: Final = timedelta(minutes=1)
@@ -97,9 +98,21 @@ def _ends_at(key: ApiKey, end: datetime) -> int:
 
 def revoke(*, user: User, name: str) -> int:
     """End every live key of `user` with this name. Returns how many."""
-    return ApiKey.objects.filter(user=user, name=name, revoked_at=None).update(revoked_at=timezone.now())
+    return _revoked(ApiKey.objects.filter(user=user, name=name, revoked_at=None))
 
 
 def revoke_own(*, user: User, key_id: int) -> int:
     """End this key of `user` at once. Returns 0 when there is no such live key."""
-    return ApiKey.objects.filter(user=user, pk=key_id, revoked_at=None).update(revoked_at=timezone.now())
+    return _revoked(ApiKey.objects.filter(user=user, pk=key_id, revoked_at=None))
+
+
+def revoke_all(*, user: User) -> int:
+    return _revoked(ApiKey.objects.filter(user=user, revoked_at=None))
+
+
+def _revoked(live: ApiKeyQuerySet) -> int:
+    with transaction.atomic():
+        keys = list(live.values_list("pk", "user_id"))
+        for key, user_id in keys:
+            audit.record("key.revoked", about=f"key:{key}", after={"of": user_id})
+        return live.filter(pk__in=[key for key, _ in keys]).update(revoked_at=timezone.now())

@@ -114,7 +114,7 @@ class ResetRequest(models.Model):
 class CodeRequest(models.Model):
     """A code is to go to this address; without a user nothing is sent. Gone when answered."""
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="codes")
     email = models.EmailField(max_length=254)
     code = models.CharField(max_length=20)
     asked_at = models.DateTimeField(default=timezone.now)

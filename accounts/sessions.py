@@ -3,9 +3,9 @@
 from allauth.usersessions.models import UserSession
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
-from django.utils import timezone
 
-from accounts.models import ApiKey, User
+from accounts import keys
+from accounts.models import User
 
 
 def sessions_of(user: AbstractBaseUser) -> list[UserSession]:
@@ -33,5 +33,5 @@ def end_all(*, user: AbstractBaseUser, but: str = "") -> int:
 def shut_out(user: User) -> None:
     """A disabled account opens nothing from now on, also not when it is enabled again."""
     with transaction.atomic():
-        ApiKey.objects.filter(user=user, revoked_at=None).update(revoked_at=timezone.now())
+        keys.revoke_all(user=user)
         end_all(user=user)

@@ -308,10 +308,11 @@ USE_TZ = True
 STATIC_URL = "/static/"
 STATIC_ROOT = None if LOCAL else BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "config" / "static"]
+# Empty: a folder in WAYBILL_DATA. Else a bucket: s3://KEY:SECRET@HOST/BUCKET?region=REGION, s3+http:// without TLS.
+MEDIA = media_store(env.str("STORAGE_URL", ""), folder=WAYBILL_DATA / "media")
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    # Empty: a folder in WAYBILL_DATA. Else a bucket: s3://KEY:SECRET@HOST/BUCKET?region=REGION, s3+http:// without TLS.
-    "media": media_store(env.str("STORAGE_URL", ""), folder=WAYBILL_DATA / "media"),
+    "default": MEDIA,  # copies of people's data, too: whichever machine made one, all can give it out
+    "media": MEDIA,
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if LOCAL

@@ -58,6 +58,7 @@ UNFOLD = {
                     _entry("Orders", "receipt_long", "orders.order"),
                     _entry("Products", "sell", "orders.product"),
                     _entry("Stock", "inventory_2", "orders.stock"),
+                    _entry("Uploads", "image", "uploads.upload"),
                     _entry("Vouchers", "redeem", "orders.voucher"),
                     _entry("Delivery", "package_2", "orders.shippingmethod"),
                     _entry("Taxes", "percent", "orders.taxrate"),
@@ -85,6 +86,7 @@ UNFOLD = {
                     _entry("Letters", "mail", "notifications.letter"),
                     _entry("Webhooks", "webhook", "notifications.endpoint"),
                     _entry("Workers", "memory", "notifications.worker"),
+                    _entry("Audit log", "history_edu", "notifications.auditentry"),
                 ],
             },
             {

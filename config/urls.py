@@ -36,6 +36,7 @@ urlpatterns = [
     path("webhooks/mail/", include(mail_service_urls(settings.MAIL_SERVICE))),
     path("", include("orders.urls")),
     path("accounts/webhooks/", include("notifications.views.webhooks_urls")),
+    path("accounts/", include("accounts.own_data_urls")),
     path("accounts/", include("accounts.urls")),
     path("", include("uploads.urls")),
     path("newsletter/", include("notifications.views.newsletter_urls")),

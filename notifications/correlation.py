@@ -19,6 +19,7 @@ from notifications import tracing
 _correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
 _actor: ContextVar[str | Callable[[], str]] = ContextVar("actor", default="system")
 _cause: ContextVar[int | None] = ContextVar("cause", default=None)
+_address: ContextVar[str] = ContextVar("address", default="")
 
 
 def correlation_id() -> str:
@@ -37,15 +38,22 @@ def cause() -> int | None:
     return _cause.get()
 
 
+def address() -> str:
+    """The network address that the request came from; empty where there is none."""
+    return _address.get()
+
+
 def act_as(who: str) -> None:
     """From here on in this context, `who` is acting (an API key was recognised, say)."""
     _actor.set(who)
 
 
 @contextmanager
-def bound(*, correlation_id: str, actor: str | Callable[[], str], cause: int | None = None) -> Iterator[None]:
-    """Everything inside belongs to this id, this actor and this causing event."""
-    tokens = (_correlation_id.set(correlation_id), _actor.set(actor), _cause.set(cause))
+def bound(
+    *, correlation_id: str, actor: str | Callable[[], str], cause: int | None = None, address: str = ""
+) -> Iterator[None]:
+    """Everything inside belongs to this id, this actor and this causing event, and came from this address."""
+    tokens = (_correlation_id.set(correlation_id), _actor.set(actor), _cause.set(cause), _address.set(address))
     with structlog.contextvars.bound_contextvars(correlation_id=correlation_id):
         try:
             yield
@@ -53,6 +61,7 @@ def bound(*, correlation_id: str, actor: str | Callable[[], str], cause: int | N
             _correlation_id.reset(tokens[0])
             _actor.reset(tokens[1])
             _cause.reset(tokens[2])
+            _address.reset(tokens[3])
 
 
 class RequestLog(RequestMiddleware):
@@ -80,7 +89,11 @@ class CorrelationMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request_id = structlog.contextvars.get_contextvars().get("request_id") or str(uuid.uuid4())
         with (
-            bound(correlation_id=request_id, actor=lambda: _person_behind(request)),
+            bound(
+                correlation_id=request_id,
+                actor=lambda: _person_behind(request),
+                address=str(request.META.get("REMOTE_ADDR", ""))[:45],
+            ),
             tracing.span(str(request.method), kind="SERVER", waybill__request_id=request_id) as span,
         ):
             response = self.get_response(request)

@@ -7,14 +7,18 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
 
+from notifications.audit import log as audit
+from notifications.audit import seals
 from notifications.campaigns import campaigns, mailing_list
 from notifications.campaigns.events import CampaignStarted
 from notifications.mail.events import EmailBounced, EmailQueued
 from notifications.mail.letters import ReaderGone, post_letter, queue_letter, withdraw
 from notifications.mail.models import Letter
+from notifications.personal_data import erasures, exports
+from notifications.personal_data.events import PartsErased, PartToErase
 from notifications.pipeline import bulk, deadletters, ordering, retention
 from notifications.pipeline.bulk import BulkDecided
-from notifications.pipeline.clock import ClockDay, ClockHour
+from notifications.pipeline.clock import ClockDay, ClockHour, ClockMinute
 from notifications.pipeline.deadletters import DeliveryBuried
 from notifications.pipeline.events import seconds, subscribe
 from notifications.pipeline.models import Delivery
@@ -50,10 +54,16 @@ def mend_lines(event: ClockHour) -> None:  # noqa: ARG001
     ordering.mend_lines()
 
 
+@subscribe(ClockMinute)
+def seal_audit_log(event: ClockMinute) -> None:  # noqa: ARG001
+    seals.seal()
+
+
 @subscribe(ClockDay, atomic=False)
 def forget_old(event: ClockDay) -> None:  # noqa: ARG001
     retention.prune()
     calls.prune()
+    audit.forget_old_origins()
 
 
 @subscribe(DeliveryBuried)
@@ -111,3 +121,19 @@ def email_endpoint_disabled(event: EndpointDisabled) -> None:
         context={"endpoint": endpoint, "page": f"{settings.SITE_URL}{page}"},
         about=endpoint,
     )
+
+
+@subscribe(PartToErase, atomic=False)
+def erase_part(event: PartToErase) -> None:
+    erasures.erase_part(erasure_id=event.erasure_id, part=event.part)
+
+
+@subscribe(PartsErased, atomic=False, after=timedelta(minutes=15))
+def erase_again(event: PartsErased) -> None:
+    """No request of ours, and no handler, works for so long: what was on its way has arrived."""
+    erasures.erase_again(erasure_id=event.erasure_id)
+
+
+@subscribe(ClockHour, atomic=False)
+def forget_exports(event: ClockHour) -> None:  # noqa: ARG001
+    exports.prune()

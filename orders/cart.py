@@ -9,6 +9,7 @@ from typing import Any, Final
 from django.contrib.sessions.backends.base import SessionBase
 from django.db.models import Q
 
+from orders.gallery import with_pictures
 from orders.models import Order, Product
 from orders.offers import sold_in
 from orders.pricing import MOST_OF_ONE, Item
@@ -65,7 +66,7 @@ def contents(session: SessionBase, *, currency: str) -> Cart:
     """The cart with today's prices in this currency, and today's stock. Products no longer sold are left out."""
     wanted: dict[str, int] = session.get(_CART, {})
     found = Product.objects.active().filter(sku__in=wanted, stock__isnull=False).select_related("stock")
-    products = {product.sku: product for product in sold_in(found, currency=currency)}
+    products = {product.sku: product for product in with_pictures(sold_in(found, currency=currency))}
     lines = [_line(products[sku], quantity) for sku, quantity in wanted.items() if sku in products]
     return Cart(lines=lines, currency=currency)
 

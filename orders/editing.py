@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from django.db import transaction
 
 from notifications import correlation
+from notifications.audit import log as audit
 from orders import idempotency, inventory, refunds, repayment
 from orders.gateways import stripe
 from orders.idempotency import Key
@@ -60,6 +61,7 @@ def _decide(order_id: int, lines: Sequence[Item], reason: str, key: Key | None) 
             reason=reason[:200],
             actor=correlation.actor(),
         )
+        audit.decided("order.edit", about=order, before={"lines": made.before}, after={"lines": made.after})
         if key is not None:
             idempotency.claim(key=key, order=order, made=f"edit:{made.pk}")
         _hold_more(made, order, revision)

@@ -115,7 +115,7 @@ class GatewayRefundSeen(DomainEvent, name="gateway.refund_seen"):
     attempt_id: str
 
 
-class OrderCancelled(DomainEvent, name="order.cancelled", public=True):
+class OrderCancelled(DomainEvent, name="order.cancelled", public=True, personal=("reason",)):
     """Fires when an order is called off: its goods are for sale again, money taken for it is on its way back."""
 
     order_id: int
@@ -135,6 +135,20 @@ class OrderEdited(DomainEvent, name="order.edited", public=True):
     order_id: int
     edit_id: int
     difference: int
+
+
+class ReturnRequested(DomainEvent, name="return.requested", public=True):
+    """Fires when a buyer asks to send things back."""
+
+    order_id: int
+    request_id: int
+
+
+class ReturnDeclined(DomainEvent, name="return.declined", public=True):
+    """Fires when staff have said no to a buyer who wanted to send things back."""
+
+    order_id: int
+    request_id: int
 
 
 class DifferenceFound(DomainEvent, name="settlement.differed"):

@@ -8,6 +8,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from notifications import correlation
+from notifications.audit import log as audit
 from notifications.pipeline.events import publish
 from orders import idempotency, inventory, recovery, refunds, repayment
 from orders.compensation import undo_paid
@@ -63,10 +64,12 @@ def _call_off(order_id: int, reason: str, key: Key | None) -> int:
     with transaction.atomic(durable=True):
         order = Order.objects.select_for_update().get(pk=order_id)
         _refuse_while_edited(order)
+        before = {"status": str(order.status)}
         if order.status == S.PLACED:
             _wish(order, reason)
         else:
             undo_paid(order, reason=reason)
+        audit.decided("order.cancel", about=order, before=before, after={"status": str(order.status)})
         if key is not None:
             idempotency.claim(key=key, made=f"cancelled:{order_id}")
     return order_id
@@ -117,6 +120,7 @@ def _ship(order: Order, lines: Sequence[Units], carrier: str, tracking: str, key
         _pack(locked, parcel, lines)
         _move_on(locked)
         publish(OrderShipped(order_id=locked.pk, shipment_id=parcel.pk), about=locked)
+        audit.decided("order.ship", about=locked, after={"shipment": parcel.pk, "status": str(locked.status)})
         if key is not None:
             idempotency.claim(key=key, made=f"shipment:{parcel.pk}")
     return parcel
@@ -189,10 +193,13 @@ def _take_back(order_id: int, lines: Sequence[Units], restock: bool, refund: boo
     with transaction.atomic(durable=True):
         order = Order.objects.select_for_update().get(pk=order_id)
         back = _count_returned(order, lines)
+        order.return_requests.filter(state="open").update(state="accepted", finished_at=timezone.now())
         if restock:
             inventory.put_back(order=order, units=back, reason=StockMovement.Reason.RETURN)
         made = refunds.decide(order, lines=lines, reason=reason, cause=Refund.Cause.RETURN) if refund else []
         ids = ",".join(str(one.pk) for one in made)
+        units = [[one.sku, one.quantity] for one in lines]
+        audit.decided("order.take_back", about=order, after={"units": units, "refunds": refunds.as_facts(made)})
         if key is not None:
             idempotency.claim(key=key, made=f"return:{ids}")
     return ids

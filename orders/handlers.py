@@ -29,11 +29,13 @@ from orders.events import (
     PaymentUnanswered,
     RefundFailed,
     RefundRequested,
+    ReturnDeclined,
+    ReturnRequested,
     ShippingNotified,
 )
 from orders.gateways.base import GatewaySilent
 from orders.letters import write
-from orders.models import Difference, Order, Product, Refund, Shipment
+from orders.models import Difference, Order, Product, Refund, ReturnRequest, Shipment
 from orders.recovery import forgotten
 
 SHIPPING_NOTICE = "orders/shipping_notice"
@@ -104,6 +106,12 @@ def email_shipped(event: OrderShipped) -> None:
     write("shipped", order, to=order.email, once=str(parcel.pk), parcel=parcel, packed=packed)
 
 
+@subscribe(ReturnDeclined, queue="mail")
+def email_return_declined(event: ReturnDeclined) -> None:
+    asked = ReturnRequest.objects.select_related("order").get(pk=event.request_id)
+    write("return_declined", asked.order, to=asked.order.email, once=str(asked.pk), answer=asked.answer)
+
+
 # -- letters to the house ---------------------------------------------------------------------
 
 
@@ -134,6 +142,12 @@ def email_inventory_low(event: InventoryLow) -> None:
 def alert_refund_failed(event: RefundFailed) -> None:
     refund = Refund.objects.select_related("order").get(pk=event.refund_id)
     _alert("refund_failed", once=event.refund_id, about=refund.order, refund=refund, order=refund.order)
+
+
+@subscribe(ReturnRequested, queue="mail")
+def email_return_requested(event: ReturnRequested) -> None:
+    asked = ReturnRequest.objects.select_related("order").get(pk=event.request_id)
+    _alert("return_requested", once=str(asked.pk), about=asked.order, asked=asked, order=asked.order)
 
 
 @subscribe(DifferenceFound, queue="mail")

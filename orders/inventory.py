@@ -10,6 +10,7 @@ from django.db.models import Case, F, IntegerField, Value, When
 from django.utils import timezone
 
 from notifications import correlation
+from notifications.audit import log as audit
 from notifications.pipeline.events import DomainEvent, publish, publish_all
 from orders.events import InventoryLow, InventoryUpdated
 from orders.models import Order, OrderEdit, OrderLine, Product, Stock, StockHold, StockMovement
@@ -139,6 +140,8 @@ def set_on_hand(*, product: Product, on_hand: int, note: str, reason: StockMovem
             Stock.objects.filter(pk=stock.pk).update(on_hand=on_hand)
             moved = {product: on_hand - stock.on_hand}
             _write_down(moved, reason=reason or (Reason.INITIAL if created else Reason.CORRECTION), note=note)
+            counts = {"before": {"on_hand": stock.on_hand}, "after": {"on_hand": on_hand}}
+            audit.decided("stock.correct", about=product, **counts)
             _watch_limits(moved)
     stock.refresh_from_db()
     return stock

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from notifications.mail.letters import Rendered, queue_letter, render
 from orders import links
-from orders.models import Order, Refund, Shipment, ShipmentLine
+from orders.models import Order, Refund, ReturnRequest, Shipment, ShipmentLine
 
 
 def write(name: str, order: Order, *, to: str, once: str = "", **facts: Any) -> None:
@@ -60,6 +60,12 @@ def _parcel(order: Order) -> dict[str, Any]:
     return {"parcel": Shipment(order=order), "packed": packed}
 
 
+def _last_request(order: Order) -> ReturnRequest:
+    """The latest; where there is none, one for everything."""
+    everything = [[line.sku, line.quantity] for line in order.lines.order_by("pk")]
+    return order.return_requests.order_by("pk").last() or ReturnRequest(order=order, units=everything, words="…")
+
+
 # What each needs beyond the order itself.
 PREVIEWS: Final[dict[str, Callable[[Order], dict[str, Any]]]] = {
     "confirmation": _nothing_more,
@@ -69,6 +75,8 @@ PREVIEWS: Final[dict[str, Callable[[Order], dict[str, Any]]]] = {
     "cancelled": lambda order: {"reason": order.cancel_reason},
     "shipped": _parcel,
     "refunded": _refund,
+    "return_requested": lambda order: {"asked": _last_request(order)},
+    "return_declined": lambda order: {"answer": _last_request(order).answer or "…"},
     "shipping_notice": _nothing_more,
     "refund_failed": _refund,
 }

@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import F
 
 from notifications import correlation
+from notifications.audit import log as audit
 from notifications.pipeline.events import publish
 from orders import idempotency, inventory
 from orders.idempotency import Key
@@ -95,9 +96,15 @@ def _decide(
     with transaction.atomic(durable=True):
         order = Order.objects.select_for_update().get(pk=given.pk)
         made = decide(order, amount=amount, lines=lines, reason=reason, restock=restock, cause=cause)
+        audit.decided("order.refund", about=order, after={"refunds": as_facts(made), "cause": str(cause)})
         if key is not None:
             idempotency.claim(key=key, made="refund:" + ",".join(str(one.pk) for one in made))
     return made
+
+
+def as_facts(made: Sequence[Refund]) -> list[dict[str, object]]:
+    """For the audit log."""
+    return [{"refund": str(one.pk), "amount": one.amount, "currency": one.currency} for one in made]
 
 
 def decide(

@@ -5,6 +5,7 @@ from uuid import UUID, uuid5
 from django.db import transaction
 from django.db.models import F
 
+from notifications.audit import log as audit
 from orders import differences, intake, refunds, repayment
 from orders.gateways import stripe
 from orders.gateways.base import ListedRefund, RefundAsk, RefundOutcome, RefundStatus, Status
@@ -25,7 +26,9 @@ def repair(difference: Difference, *, by: str) -> str:
     Pressed twice, or by two people at once, it is still done once: every step goes by its own key.
     """
     how = _REPAIRS[Kind(difference.kind)](difference)
-    differences.resolve(difference, by=by, how=how)
+    with transaction.atomic():
+        if differences.resolve(difference, by=by, how=how):
+            audit.decided("difference.repair", about=difference, actor=by)
     return how
 
 

@@ -64,7 +64,7 @@ def _ask_of(refund: Refund) -> RefundAsk:
         gateway_id=refund.attempt.gateway_id or "",
         amount=refund.amount,
         currency=refund.currency,
-        reason=refund.reason,
+        reason=refund.get_cause_display(),  # never what somebody typed: nobody could erase it there
         asked_at=refund.created_at,
     )
 

@@ -7,6 +7,7 @@ from typing import Final, TypeVar
 from django.db import transaction
 
 from notifications import correlation
+from notifications.audit import log as audit
 from orders import idempotency, inventory
 from orders.idempotency import Key
 from orders.inventory import OutOfStock
@@ -99,6 +100,8 @@ def _import(rows: Sequence[Row], faults: Sequence[Fault], key: Key | None) -> Re
         changes = _checked(rows, faults, stocks)
         for part in _parts(changes):
             _write(part, stocks)
+        before, after = ({one.sku: getattr(one, name) for one in changes} for name in ("before", "after"))
+        audit.decided("stock.import", before=before, after=after)
     return Report(lines=len(rows), changes=changes)
 
 

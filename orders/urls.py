@@ -1,6 +1,6 @@
 from django.urls import path
 
-from orders.views import cancelling, cart, checkout, currency, history, order, shelf, theme, webhook
+from orders.views import cancelling, cart, checkout, currency, history, order, returning, shelf, theme, webhook
 
 app_name = "orders"
 
@@ -18,6 +18,7 @@ urlpatterns = [
     path("orders/<str:number>/progress/", order.order_progress, name="order_progress"),
     path("orders/<str:number>/receipt/", order.receipt, name="receipt"),
     path("orders/<str:number>/cancel/", cancelling.cancel, name="cancel"),
+    path("orders/<str:number>/return/", returning.send_back, name="send_back"),
     path("currency/", currency.currency, name="currency"),
     path("webhooks/stripe/", webhook.stripe, name="stripe_webhook"),
     path("theme/", theme.theme, name="theme"),

@@ -72,7 +72,7 @@ def known(people):
         "accounts/webhooks": endpoint.uid, "accounts/addresses": address.uid, "api-keys": key.pk,
         "passkeys": passkey.pk, "uploads/": upload.uid, "admin/orders/order": order.pk, "admin/orders/stock": stock.pk,
         "admin/orders/product": product.pk, "admin/accounts/user": owner.pk, "admin/notifications/letter": letter.pk,
-        "admin/notifications/event": event.pk, "admin/notifications/delivery": delivery.pk,
+        "admin/notifications/event": event.pk, "admin/uploads/upload": upload.pk, "admin/notifications/delivery": delivery.pk,
         "admin/notifications/endpoint": endpoint.pk, "api/v1/deliveries": delivery.uid, "api/v1/events": event.uid,
         "api/v1/webhooks": endpoint.uid, "api/v1/uploads": upload.uid, "api/v1/products": product.sku,
         "api/v1/orders": order.number, "api/v1/^orders": order.number, "api/v1/^products": product.sku,
@@ -94,7 +94,7 @@ def routes(resolver=None, before=""):
         if hasattr(pattern, "url_patterns"):
             yield from routes(pattern, route)
         else:
-            yield route
+            yield re.sub(r"\^\(\?P<app_label>[^)]*\)/\$", "<app_label>/", route)  # lists all apps there are
 
 
 def example(route, known):
@@ -110,7 +110,7 @@ def example(route, known):
 
     if route.startswith("^media"):
         return f"/media/1700000000/{'x' * 43}/renditions/{uuid.UUID(int=7)}/{'0' * 32}.webp"
-    if "app_label" in route:
+    if "<app_label>" in route:
         return "/admin/orders/"
     filled = re.sub(r"<[^>]+>|\(\?P<\w+>(?:\[[^]]*\]|[^)\[])*\)", value, re.sub(r"\?P(<\w+>)", r"?P\1", route))
     return "/" + re.sub(r"[\^$\\]", "", filled)

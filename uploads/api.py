@@ -121,10 +121,13 @@ class OneUpload(GenericAPIView[Any]):
     @extend_schema(
         operation_id="delete_upload",
         summary="Delete an upload and all that was made of it",
-        responses={204: None, **refusals(401, 403, 404, 406)},
+        responses={204: None, **refusals(401, 403, 404, 406, _409="It is shown in the shop.")},
     )
     def delete(self, request: Request, id: UUID) -> Response:
-        intake.delete(upload=get_object_or_404(_reachable(request), uid=id))
+        try:
+            intake.delete(upload=get_object_or_404(_reachable(request), uid=id))
+        except intake.InUse as why:
+            return problem(409, str(why), code="in_use")
         return Response(status=204)
 
 

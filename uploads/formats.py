@@ -34,6 +34,10 @@ FORMATS: Final = {one.name: one for one in _ALL}
 WORDS: Final = "JPEG, PNG, WebP, GIF, AVIF, MP4, MOV and WebM"
 ACCEPT: Final = ",".join(f".{extension}" for one in _ALL for extension in one.extensions)
 
+ACCEPT_PICTURES: Final = ",".join(
+    f".{extension}" for one in _ALL if one.kind == "image" for extension in one.extensions
+)
+
 _AVIF_BRANDS: Final = (b"avif", b"avis")
 _OTHER_BRANDS: Final = (b"heic", b"heix", b"heif", b"mif1", b"msf1", b"hevc", b"crx ", b"jp2 ", b"M4A ", b"M4B ")
 _ATOMS: Final = (b"moov", b"mdat", b"wide", b"free", b"skip")  # how QuickTime files began before they had brands

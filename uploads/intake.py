@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import ProtectedError
 
 from notifications.pipeline.events import publish
 from uploads import quota, storage
@@ -11,7 +12,11 @@ from uploads.models import Upload
 from uploads.quota import OverQuota, TooOften
 from uploads.receiving import Received
 
-__all__ = ["NotFailed", "OverQuota", "TooOften", "accept", "delete", "retry"]
+__all__ = ["InUse", "NotFailed", "OverQuota", "TooOften", "accept", "delete", "retry"]
+
+
+class InUse(Exception):
+    """It is shown somewhere else, which must let go of it first."""
 
 
 class NotFailed(Exception):
@@ -59,7 +64,14 @@ def retry(*, upload: Upload) -> None:
 
 
 def delete(*, upload: Upload) -> None:
-    """Its rows are gone now, and its files soon. Deleted before is no error."""
+    """Its rows are gone now, and its files soon. Deleted before is no error. Raises InUse."""
+    try:
+        _delete(upload)
+    except ProtectedError as error:
+        raise InUse(f"{upload} is shown in the shop: take it out there first.") from error
+
+
+def _delete(upload: Upload) -> None:
     with transaction.atomic(durable=True):
         found = Upload.objects.select_for_update().filter(pk=upload.pk).first()
         if found is None:

@@ -116,6 +116,16 @@ class Rendition(models.Model):
         return f"{self.name} {self.format} of {self.upload}"
 
 
+class Avatar(models.Model):
+    """The picture by which a person is shown to themselves and to staff."""
+
+    owner = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="avatar")
+    upload = models.OneToOneField(Upload, on_delete=models.CASCADE, related_name="as_avatar")
+
+    def __str__(self) -> str:
+        return f"avatar of {self.owner}"
+
+
 class Usage(models.Model):
     """What one person keeps with us, and how much came in the hour that runs. One row, so that two requests at once
     cannot both take the last free byte."""

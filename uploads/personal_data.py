@@ -2,21 +2,15 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import IO, Any, Protocol
+from typing import IO
 
+from notifications.personal_data.registry import Person, Row, register
 from notifications.pipeline.events import subject_of
 from uploads import intake, storage
 from uploads.models import Rendition, Upload, UploadQuerySet, Usage
 
 
-class Person(Protocol):
-    """Whoever asks; all of ours hangs on their account."""
-
-    @property
-    def user_id(self) -> int: ...
-
-
-def tell(person: Person) -> Iterator[dict[str, Any]]:
+def tell(person: Person) -> Iterator[Row]:
     """Each upload of theirs in plain values, the oldest first; its `files` are names that `files` has."""
     for upload in _theirs(person):
         yield {
@@ -45,8 +39,16 @@ def references(person: Person) -> Iterable[str]:
 def erase(person: Person) -> None:
     """Their uploads are gone now, and their files soon. Twice is harmless."""
     for upload in _theirs(person):
-        intake.delete(upload=upload)
+        _erase(upload)
     Usage.objects.filter(owner_id=person.user_id).delete()
+
+
+def _erase(upload: Upload) -> None:
+    """What the shop shows of a member of staff is the shop's: it stays, without the name they gave it."""
+    try:
+        intake.delete(upload=upload)
+    except intake.InUse:
+        Upload.objects.filter(pk=upload.pk).update(name=str(upload.uid))
 
 
 def _theirs(person: Person) -> Iterator[Upload]:
@@ -61,3 +63,6 @@ def _files(upload: Upload) -> Iterator[tuple[str, str]]:
     made: list[Rendition] = sorted(upload.renditions.all(), key=lambda one: (one.name, one.format))
     for one in made:
         yield f"uploads/{upload.uid}/{one.name}.{one.format}", one.path
+
+
+register("uploads", rows=tell, erase=erase, references=references, files=files)

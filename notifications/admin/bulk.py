@@ -75,7 +75,7 @@ def hold(request: HttpRequest, *, by: str) -> HttpResponse:
     elif wanted == "pause":
         brakes.pause(handler, by=by, reason=request.POST.get("reason", "").strip())
         messages.success(request, f"{handler} is paused. Its deliveries wait, and lose no try by it.")
-    elif brakes.resume(handler):
+    elif brakes.resume(handler, by=by):
         messages.success(request, f"{handler} goes on.")
     else:
         messages.warning(request, f"Nothing held {handler} back.")

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
+from notifications.admin.audit import Watched
 from notifications.admin.readonly import ReadOnlyAdmin, Tabs
 from notifications.campaigns import campaigns
 from notifications.campaigns.models import Campaign, Subscriber
@@ -132,7 +133,8 @@ class SubscriberTabs(Tabs):
 
 
 @admin.register(Subscriber)
-class SubscriberAdmin(ReadOnlyAdmin):
+class SubscriberAdmin(Watched, ReadOnlyAdmin):
+    look = "subscriber.viewed"
     list_display = ("email", "name", "state_mark", "asked", "confirmed", "ended")
     list_filter = (SubscriberTabs,)
     list_display_links = None

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST
 from unfold.decorators import display
 
 from notifications import marks
+from notifications.admin.audit import Watched
 from notifications.admin.readonly import NamingAdmin, Tabs
 from notifications.admin.subjects import named
 from notifications.mail.letters import resend
@@ -33,7 +34,8 @@ class LetterTabs(Tabs):
 
 
 @admin.register(Letter)
-class LetterAdmin(NamingAdmin):
+class LetterAdmin(Watched, NamingAdmin):
+    look = "letter.viewed"
     list_display = ("title", "state_mark", "to", "about", "template", "queued", "sent")
     list_filter = (LetterTabs,)
     search_fields = ("to", "subject", "=subject_ref", "=correlation_id", "=message_id")

@@ -105,10 +105,10 @@ def _press(button: str, name: str, typed: str, *, by: str) -> str:
         queues.pause(name, by=by)
         return f"{name} is paused. Its deliveries wait, and lose no try by it."
     if button == "resume":
-        return f"{name} goes on." if queues.resume(name) else f"{name} was not paused."
+        return f"{name} goes on." if queues.resume(name, by=by) else f"{name} was not paused."
     if button != "limit":
         raise ValueError(f"there is no button {button or 'without a name'}.")
     if typed and not typed.isdecimal():
         raise ValueError(f"at once: a number from 1 to {queues.MOST_AT_ONCE}, or none, not {typed[:20]}")
-    queues.limit(name, int(typed) if typed else None)
+    queues.limit(name, int(typed) if typed else None, by=by)
     return f"{typed} of {name} run at once." if typed else f"{name} has no limit any more."

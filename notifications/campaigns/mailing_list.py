@@ -8,6 +8,7 @@ from django.core import signing
 from django.urls import reverse
 from django.utils import timezone
 
+from notifications import erased
 from notifications.campaigns.models import Subscriber
 from notifications.mail.letters import is_newsletter, queue_letter
 from notifications.mail.models import Letter
@@ -23,6 +24,8 @@ def join(*, email: str, name: str = "") -> None:
     Nothing happens for one that is on the list, and for one that was asked, or has left, less than a day ago. Nothing
     changes until the link in the letter is followed: whoever typed it may be a stranger.
     """
+    if erased.is_erased(email):  # asked before the account was closed
+        return
     now = timezone.now()
     made = {"name": name, "asked_at": now}
     locked = Subscriber.objects.select_for_update()

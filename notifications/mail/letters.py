@@ -11,7 +11,7 @@ from django.db import models, transaction
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from notifications import correlation
+from notifications import correlation, erased
 from notifications.mail.events import EmailBounced, EmailQueued, EmailSent
 from notifications.mail.models import Letter
 from notifications.mail.refusals import SERVER_AWAY_WAIT, code_of, refuses_address, verdict
@@ -49,16 +49,21 @@ def queue_letter(
     written = Letter.objects.filter(once=once).first()
     if written is not None:
         return written
-    letter = Letter.objects.create(
+    letter = Letter(
         once=once,
         template=template,
         to=to,
         subject_ref=subject_of(about),
         correlation_id=correlation.correlation_id(),
         message_id=_new_message_id(),
-        headers=headers or {},
-        **render(template, context),
     )
+    if erased.is_erased(to):  # its reader is forgotten: what it would say may name somebody
+        letter.state = Letter.State.WITHDRAWN
+        letter.save(force_insert=True)
+        return letter
+    letter.headers, parts = headers or {}, render(template, context)
+    letter.subject, letter.text, letter.html = parts["subject"], parts["text"], parts["html"]
+    letter.save(force_insert=True)
     publish(EmailQueued(letter_id=letter.pk, template=template), about=about)
     return letter
 
@@ -92,7 +97,7 @@ def post_letter(letter: Letter) -> None:
     Message-ID: mail knows no stronger promise. Raises RetryLater while the server is away, Permanent when it will
     never take this letter, and ReaderGone when it is a newsletter to an address that does not exist.
     """
-    if letter.state == Letter.State.SENT:
+    if letter.state in (Letter.State.SENT, Letter.State.WITHDRAWN):
         return
     with _server() as server:
         try:

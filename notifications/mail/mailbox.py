@@ -92,6 +92,25 @@ def find(folder: Path, name: str) -> Path | None:
     return path if NAME.fullmatch(name) and path.is_file() else None
 
 
+def forget(folder: Path, *, message_ids: set[str], addresses: set[str], until: datetime) -> None:
+    """Remove letters with these Message-IDs, and what these addresses had received until then; and their receipts."""
+    for path in folder.glob("*.eml"):
+        mail = summary(path)
+        theirs = mail.at <= until and any(address in mail.to.lower() for address in addresses)
+        if theirs or mail.message_id in message_ids:
+            path.unlink(missing_ok=True)
+    receipts = folder / RECEIPTS
+    if receipts.exists():
+        lines = receipts.read_text().splitlines(keepends=True)
+        kept = [line for line in lines if not _tells_of(json.loads(line), message_ids, addresses, until)]
+        _write_safely(receipts, "".join(kept).encode())
+
+
+def _tells_of(receipt: dict[str, Any], message_ids: set[str], addresses: set[str], until: datetime) -> bool:
+    theirs = addresses & {to.lower() for to in receipt["to"]} and datetime.fromisoformat(receipt["at"]) <= until
+    return bool(theirs) or receipt["message_id"] in message_ids
+
+
 def read(path: Path) -> EmailMessage:
     return message_from_bytes(path.read_bytes(), policy=policy.default)
 

@@ -10,6 +10,7 @@ from typing import Final
 from django.db import transaction
 from django.utils import timezone
 
+from notifications.audit import log as audit
 from notifications.pipeline import doorbell
 from notifications.pipeline.models import Brake, Delivery
 
@@ -59,13 +60,17 @@ def wake(handler: str) -> None:
 def pause(handler: str, *, by: str, reason: str = "") -> None:
     """Run no more of this handler's deliveries until it is resumed; what runs now comes to its end."""
     facts = {"paused_at": timezone.now(), "paused_by": by, "reason": reason[:200]}
-    Brake.objects.update_or_create(handler=handler, defaults=facts)
+    with transaction.atomic():
+        Brake.objects.update_or_create(handler=handler, defaults=facts)
+        audit.record("handler.paused", about=f"handler:{handler}"[:100], actor=by)
 
 
-def resume(handler: str) -> bool:
-    """Go on, also when it only rests. False when nothing held it back."""
+def resume(handler: str, *, by: str = "") -> bool:
+    """Go on, also when it only rests. False when nothing held it back. by: as the context says, if not given."""
     held = Brake.objects.filter(handler=handler).exclude(paused_at=None, resting_until=None)
     with transaction.atomic():
         resumed = held.update(paused_at=None, paused_by="", reason="", fails=0, fingerprint="", resting_until=None)
+        if resumed:
+            audit.record("handler.resumed", about=f"handler:{handler}"[:100], actor=by)
         transaction.on_commit(doorbell.ring, robust=True)
     return bool(resumed)

@@ -10,6 +10,7 @@ from typing import Final
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from notifications.audit import log as audit
 from notifications.pipeline import decisions
 from notifications.pipeline.decisions import NotWaiting
 from notifications.pipeline.events import DomainEvent, publish
@@ -42,7 +43,13 @@ def decide(
         bulk.up_to, bulk.total = last or 0, matching(bulk).count()
         bulk.save()
         publish(BulkDecided(bulk_id=bulk.pk), about=bulk)
+        _note(bulk, str(action))
     return bulk
+
+
+def _note(bulk: BulkDecision, action: str) -> None:
+    what = {"handler": bulk.handler, "fingerprint": bulk.fingerprint, "deliveries": bulk.total}
+    audit.record(f"deliveries.{action}", about=bulk, actor=bulk.by, after=what)
 
 
 def undo(discarded: BulkDecision, *, by: str) -> BulkDecision:
@@ -58,6 +65,7 @@ def undo(discarded: BulkDecision, *, by: str) -> BulkDecision:
             bulk.total = matching(bulk).count()
             bulk.save()
             publish(BulkDecided(bulk_id=bulk.pk), about=bulk)
+            _note(bulk, str(Action.UNDO))
     except IntegrityError as error:
         raise NotWaiting(f"{discarded} has been taken back already") from error
     return bulk
@@ -75,7 +83,11 @@ def matching(bulk: BulkDecision) -> DeliveryQuerySet:
 def stop(bulk: BulkDecision, *, by: str) -> bool:
     """Decide about no more of them. False when the job had come to its end already."""
     running = BulkDecision.objects.filter(pk=bulk.pk, state=State.RUNNING)
-    return bool(running.update(state=State.STOPPED, finished_at=timezone.now(), note=f"stopped by {by}"))
+    with transaction.atomic():
+        stopped = bool(running.update(state=State.STOPPED, finished_at=timezone.now(), note=f"stopped by {by}"))
+        if stopped:
+            audit.record("deliveries.stop", about=bulk, actor=by)
+    return stopped
 
 
 def carry_on(bulk_id: int) -> None:

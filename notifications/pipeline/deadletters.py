@@ -19,7 +19,7 @@ _CHANGES: Final = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-
 LENGTH: Final = 16  # hexadecimal digits
 
 
-class DeliveryBuried(DomainEvent, name="delivery.buried", public=True):
+class DeliveryBuried(DomainEvent, name="delivery.buried", public=True, personal=("sentence",)):
     """Fires when a delivery dies of something that no other dead delivery of its handler has died of."""
 
     delivery_id: int

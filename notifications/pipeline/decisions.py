@@ -10,6 +10,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from notifications.audit import log as audit
 from notifications.pipeline import brakes, doorbell, ordering
 from notifications.pipeline.events import BadPayload, declared, subscription_of
 from notifications.pipeline.models import Delivery
@@ -150,4 +151,6 @@ def _decide(delivery: Delivery, action: str, by: str, *, reason: str = "", **cha
         if undecided.update(resolution=history, token=delivery.token + 1, **changes) != 1:
             raise NotWaiting(f"delivery {delivery.pk} is no longer waiting")
         ordering.hand_on(delivery)
+        states = {"before": {"state": str(delivery.state)}, "after": {"state": str(changes["state"])}}
+        audit.decided(f"delivery.{action}", about=delivery, actor=by, **states)
         transaction.on_commit(doorbell.ring, robust=True)

@@ -201,7 +201,7 @@ def _fail(claim: _Claim, error: Exception) -> None:
     if claim.delivery.attempt >= claim.delivery.max_attempts:
         _bury(claim, error)
         return
-    log.warning("delivery_failed", **_names(claim), error=_sentence(error))
+    log.warning("delivery_failed", **_names(claim), **_kind_of(error))
     subscription = subscription_of(claim.delivery.handler)
     wait = (subscription.retry if subscription else USUAL).delay(claim.delivery.attempt)
     with transaction.atomic(durable=True):
@@ -230,7 +230,7 @@ def _bury(claim: _Claim, error: Exception) -> None:
         )
         deadletters.tell(claim.delivery, fingerprint=mark, sentence=_sentence(error))
         _tell_brake(claim, error)
-    log.error("delivery_buried", **_names(claim), error=_sentence(error))
+    log.error("delivery_buried", **_names(claim), **_kind_of(error))
     buried.send_robust(sender=Delivery, delivery=claim.delivery)
 
 
@@ -266,6 +266,11 @@ def _record(claim: _Claim, outcome: Attempt.Outcome, **facts: str) -> None:
 
 def _sentence(error: Exception) -> str:
     return f"{type(error).__qualname__}: {error}" if not isinstance(error, Permanent) else str(error)
+
+
+def _kind_of(error: Exception) -> dict[str, str]:
+    """For the log, which forgets nobody: what an error says may quote an address. The page of the delivery has it."""
+    return {"error": type(error).__qualname__, "fingerprint": deadletters.fingerprint(error)}
 
 
 def _facts(claim: _Claim) -> dict[str, str | int]:

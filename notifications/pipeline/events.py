@@ -41,15 +41,21 @@ class DomainEvent:
     name: ClassVar[str]
     version: ClassVar[int]
     public: ClassVar[bool]
+    personal: ClassVar[tuple[str, ...]]
     _shape: ClassVar[dict[str, tuple[type, ...]]]
     _elements: ClassVar[dict[str, type]]
     _required: ClassVar[tuple[str, ...]]
 
-    def __init_subclass__(cls, *, name: str, version: int = 1, public: bool = False) -> None:
-        """public: webhook endpoints may listen to it; its name and meaning then stay as they are."""
+    def __init_subclass__(
+        cls, *, name: str, version: int = 1, public: bool = False, personal: tuple[str, ...] = ()
+    ) -> None:
+        """public: webhook endpoints may listen to it; its name and meaning then stay as they are.
+
+        personal: fields that hold somebody's own words. They are blanked when the person is erased.
+        """
         if name in declared:
             raise TypeError(f"the event {name} is declared twice: {declared[name]} and {cls}")
-        cls.name, cls.version, cls.public = name, version, public
+        cls.name, cls.version, cls.public, cls.personal = name, version, public, personal
         dataclasses.dataclass(frozen=True, kw_only=True)(cls)
         hints = get_type_hints(cls)
         cls._shape = {field.name: _allowed(cls, field.name, hints[field.name]) for field in _fields(cls)}

@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import Count, Q
 from django.utils import timezone
 
+from notifications.audit import log as audit
 from notifications.pipeline import doorbell
 from notifications.pipeline.models import Delivery, Queue
 
@@ -60,21 +61,21 @@ def names() -> list[str]:
 
 def pause(name: str, *, by: str, reason: str = "") -> None:
     """Start nothing of this queue until it is resumed; what runs comes to its end. Raises UnknownQueue."""
-    _change(name, paused_at=timezone.now(), paused_by=by, reason=reason[:200])
+    _change(name, "queue.paused", by, paused_at=timezone.now(), paused_by=by, reason=reason[:200])
 
 
-def resume(name: str) -> bool:
-    """Go on. False when it was not paused. Raises UnknownQueue."""
+def resume(name: str, *, by: str = "") -> bool:
+    """Go on. False when it was not paused. by: as the context says, if not given. Raises UnknownQueue."""
     was_paused = Queue.objects.filter(name=name).exclude(paused_at=None).exists()
-    _change(name, paused_at=None, paused_by="", reason="")
+    _change(name, "queue.resumed", by, paused_at=None, paused_by="", reason="")
     return was_paused
 
 
-def limit(name: str, at_once: int | None) -> None:
+def limit(name: str, at_once: int | None, *, by: str = "") -> None:
     """Let so many of its deliveries run at once, on all machines together. Raises UnknownQueue and ValueError."""
     if at_once is not None and not 1 <= at_once <= MOST_AT_ONCE:
         raise ValueError(f"at once: a number from 1 to {MOST_AT_ONCE}, or none, not {at_once}")
-    _change(name, at_once=at_once)
+    _change(name, "queue.limited", by, at_once=at_once)
 
 
 def limits() -> dict[str, int]:
@@ -98,9 +99,11 @@ def has_room(name: str) -> bool:
     return queue.at_once is None or running(name) <= queue.at_once
 
 
-def _change(name: str, **facts: object) -> None:
+def _change(name: str, action: str, by: str, **facts: object) -> None:
     if name not in names():
         raise UnknownQueue(f"There is no queue {name}. There are: {', '.join(names())}.")
     with transaction.atomic():
         Queue.objects.update_or_create(name=name, defaults=facts)
+        at_once = {"at_once": facts["at_once"]} if "at_once" in facts else None
+        audit.record(action, about=f"queue:{name}", actor=by, after=at_once)
         transaction.on_commit(doorbell.ring, robust=True)

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from notifications.audit import log as audit
 from notifications.pipeline.events import DomainEvent, declared, publish
 from notifications.webhooks import guard, interest, patience
 from notifications.webhooks.events import EndpointDisabled, EndpointListens, WebhookTested
@@ -51,6 +52,7 @@ def open_endpoint(*, owner: Any, url: str, events: Sequence[str], description: s
             raise Invalid("url", f"There are {MOST} endpoints already, which is the limit. Delete one first.")
         endpoint = Endpoint.objects.create(owner=owner, url=url, events=sorted(set(events)), description=description)
         _listen(endpoint)
+        audit.record("endpoint.made", about=endpoint, after={"events": endpoint.events})
     return endpoint
 
 
@@ -58,8 +60,10 @@ def change(endpoint: Endpoint, *, url: str, events: Sequence[str], description: 
     """Give it another address, other events or another description. Raises Invalid."""
     _check(endpoint.owner, url=url, events=events)
     changed = {"url": url, "events": sorted(set(events)), "description": description}
-    listens_anew = changed["events"] != endpoint.events
+    listens_anew, was = changed["events"] != endpoint.events, {"events": endpoint.events}
+    moved = {"address": "another"} if url != endpoint.url else {}
     with transaction.atomic():
+        audit.record("endpoint.changed", about=endpoint, before=was, after={"events": changed["events"], **moved})
         _write(endpoint, **changed, **(_UNTRIED if url != endpoint.url else {}))
         if listens_anew:
             _listen(endpoint)
@@ -73,7 +77,11 @@ def rotate(endpoint: Endpoint) -> None:
     now, old = timezone.now(), endpoint.secret
     settled = Q(old_secret_until=None) | Q(old_secret_until__lte=now)
     fresh = {"secret": new_secret(), "old_secret": old, "old_secret_until": now + OLD_SECRET_HOLDS}
-    if not _write(endpoint, settled & Q(secret=old), **fresh):
+    with transaction.atomic():
+        rotated = _write(endpoint, settled & Q(secret=old), **fresh)
+        if rotated:
+            audit.record("endpoint.rotated", about=endpoint)
+    if not rotated:
         endpoint.refresh_from_db()
         until = f"{endpoint.old_secret_until:%Y-%m-%d %H:%M} UTC" if endpoint.old_secret_until else "then"
         raise Invalid("secret", f"The secret was changed less than a day ago, and the old one holds until {until}.")
@@ -97,6 +105,7 @@ def disable(endpoint: Endpoint, *, why: str, by_itself: bool = False, by_shop: b
             return
         Call.objects.filter(endpoint=endpoint, state=Call.State.QUEUED).update(state=Call.State.DROPPED)
         publish(EndpointDisabled(endpoint_id=endpoint.pk, by_itself=by_itself), about=endpoint)
+        audit.decided("endpoint.disabled", about=endpoint)
         transaction.on_commit(interest.forget)
 
 
@@ -105,6 +114,7 @@ def _enable(endpoint: Endpoint) -> None:
         on = {"disabled_at": None, "disabled_why": "", "disabled_by_shop": False, **_UNTRIED}
         if _write(endpoint, Q(disabled_at__isnull=False), **on):
             _listen(endpoint)
+            audit.record("endpoint.enabled", about=endpoint)
 
 
 def remove(endpoint: Endpoint) -> None:
@@ -112,6 +122,7 @@ def remove(endpoint: Endpoint) -> None:
     with transaction.atomic():
         locked = Endpoint.objects.select_for_update().filter(pk=endpoint.pk).first()
         if locked is not None:
+            audit.record("endpoint.removed", about=locked)
             locked.delete()
         transaction.on_commit(interest.forget)
 

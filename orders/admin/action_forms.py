@@ -11,8 +11,9 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
+from django.utils.functional import cached_property
 
-from orders import fulfilment, refunds
+from orders import fulfilment, refunds, returning
 from orders.admin.money import AmountField, minor_units
 from orders.idempotency import Key
 from orders.models import Order, OrderLine, PaymentAttempt, Refund
@@ -258,6 +259,15 @@ class ReturnForm(ActionForm):
     def left(self, line: OrderLine) -> int:
         return line.shipped - line.returned
 
+    def first_offer(self, line: OrderLine) -> int:
+        """What the buyer wants to send back."""
+        return min(dict(self._asked).get(line.sku, 0), self.left(line))
+
+    @cached_property
+    def _asked(self) -> list[tuple[str, int]]:
+        asked = returning.open_request(self.order)
+        return [(sku, count) for sku, count in asked.units] if asked else []
+
     def consequences(self) -> Iterator[str]:
         left = self.money(refundable(self.order))
         yield f"Of the money taken, {left} is left to give back. The price of the delivery is kept."
@@ -280,6 +290,28 @@ class ReturnForm(ActionForm):
         )
         level, words = told_of(made) if made else (messages.SUCCESS, "No money was given back.")
         return level, f"The goods are counted. {words}"
+
+
+class DeclineReturnForm(ActionForm):
+    name, title, button = "decline-return", "Decline the return", "Say no"
+
+    @classmethod
+    def permission(cls) -> str:
+        return ReturnForm.permission()
+
+    @classmethod
+    def possible(cls, order: Order) -> bool:
+        return returning.open_request(order) is not None
+
+    def consequences(self) -> Iterator[str]:
+        yield "The buyer gets a letter with the reason. They can ask again."
+
+    def carry_out(self, key: Key) -> Done:
+        asked = returning.open_request(self.order)
+        if asked is None:
+            raise returning.AlreadyAnswered("The request has been answered before.")
+        returning.decline(request=asked, answer=self.cleaned_data["reason"])
+        return messages.SUCCESS, "The buyer is told that you do not take it back."
 
 
 def told_of(made: list[Refund]) -> Done:

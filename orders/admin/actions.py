@@ -14,7 +14,16 @@ from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 
 from orders import refunds
-from orders.admin.action_forms import ActionForm, CancelForm, Done, RefundForm, ReturnForm, ShipForm, told_of
+from orders.admin.action_forms import (
+    ActionForm,
+    CancelForm,
+    DeclineReturnForm,
+    Done,
+    RefundForm,
+    ReturnForm,
+    ShipForm,
+    told_of,
+)
 from orders.admin.edit_form import EditForm
 from orders.editing import DifferenceDeclined, InvalidOrder, NotEditable
 from orders.fulfilment import NotPaid
@@ -22,12 +31,24 @@ from orders.idempotency import Key, KeyReused
 from orders.inventory import OutOfStock
 from orders.models import Order, Refund
 from orders.refunds import BadUnits, OverRefund, Units
+from orders.returning import AlreadyAnswered
 from orders.status import WrongStatus
 from orders.templatetags.shop import money
 
-FORMS: Final = (ShipForm, RefundForm, ReturnForm, EditForm, CancelForm)
+FORMS: Final = (ShipForm, RefundForm, ReturnForm, DeclineReturnForm, EditForm, CancelForm)
 REFUSALS: Final = (
-    *(OverRefund, BadUnits, WrongStatus, NotPaid, NotEditable, DifferenceDeclined, OutOfStock, InvalidOrder, KeyReused),
+    *(
+        OverRefund,
+        BadUnits,
+        WrongStatus,
+        NotPaid,
+        NotEditable,
+        DifferenceDeclined,
+        OutOfStock,
+        InvalidOrder,
+        KeyReused,
+        AlreadyAnswered,
+    ),
 )
 
 

@@ -10,7 +10,8 @@ from django.urls import reverse
 from notifications.pipeline.events import subject_of
 from notifications.pipeline.failures import Failure
 from notifications.pipeline.models import Delivery
-from orders.models import Difference, Order, PaymentAttempt, Refund
+from orders.models import Difference, Order, PaymentAttempt, Refund, ReturnRequest
+from orders.returning import open_request
 from orders.templatetags.shop import money
 
 # The bank did not answer, or answered something that we did not ask for.
@@ -42,9 +43,11 @@ def _about_the_order() -> QuerySet[Delivery]:
 
 
 def needing_attention(orders: QuerySet[Order]) -> QuerySet[Order]:
-    """Those whose payment or refund is in doubt, whose money is owed back, or whose side effect has died."""
+    """Those whose payment or refund is in doubt, whose money is owed back, whose buyer wants to send something back, or
+    whose side effect has died."""
     owed = Q(pk__in=Refund.objects.lost().values("order")) | Q(pk__in=Difference.objects.open().values("order"))
     owed |= Q(pk__in=Refund.objects.filter(state=Refund.State.UNKNOWN).values("order"))
+    owed |= Q(pk__in=ReturnRequest.objects.filter(state=ReturnRequest.State.OPEN).values("order"))
     doubtful = PaymentAttempt.objects.filter(state__in=DOUBTFUL).values("order")
     # From the few dead to their orders, not from every order to its deliveries.
     dead = Delivery.objects.dead().filter(event__subject__startswith=KIND)
@@ -70,7 +73,7 @@ def attention(order: Order) -> list[Attention]:
     """What is wrong with this order, what only a person can mend first."""
     failures = list(Failure.objects.failing().about(subject_of(order)).select_related("event"))
     found = [*_of_the_payment(order, failures), *_of_money_back(order), *_of_differences(order)]
-    found += _of_side_effects(failures)
+    found += [*_of_returns(order), *_of_side_effects(failures)]
     return sorted(found, key=lambda item: item.tone)
 
 
@@ -131,6 +134,17 @@ def _of_differences(order: Order) -> Iterator[Attention]:
             action=reverse("admin:orders_difference_repair", args=[row.pk]),
             button="Repair",
             permission="orders.decide_difference",
+        )
+
+
+def _of_returns(order: Order) -> Iterator[Attention]:
+    if open_request(order):
+        yield Attention(
+            tone="bad",
+            sentence="The buyer wants to send something back, and waits for an answer.",
+            url=reverse("admin:orders_order_return", args=[order.pk]),
+            button="Take it back",
+            permission="orders.return_order",
         )
 
 

@@ -11,6 +11,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 
 from orders.admin.money import AmountField, CurrencyField, MoneyForm
+from orders.admin.pictures import ProductPictures
 from orders.admin.stock import available
 from orders.models import Product, ProductPrice
 from orders.templatetags.shop import money
@@ -52,7 +53,7 @@ class PricesInline(TabularInline):
 
 
 @admin.register(Product)
-class ProductAdmin(ModelAdmin):
+class ProductAdmin(ProductPictures, ModelAdmin):
     form = ProductForm
     list_display = ("name", "sku", "price_words", "in_stock", "is_active")
     list_select_related = ("stock",)
@@ -63,6 +64,8 @@ class ProductAdmin(ModelAdmin):
     fields = ("name", "description", "amount", "tax_class", "is_active", "sku", "slug", "stock_hint")
     readonly_fields = ("sku", "slug", "stock_hint")
     inlines = (PricesInline,)
+    actions_detail = ("to_pictures",)
+    actions_list = ("to_many_pictures",)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
+from notifications.admin.audit import Watched
 from notifications.admin.readonly import ReadOnlyAdmin, Tabs
 from notifications.marks import ago, badge
 from orders.models import GatewayEvent
@@ -23,7 +24,8 @@ class GatewayTabs(Tabs):
 
 
 @admin.register(GatewayEvent)
-class GatewayEventAdmin(ReadOnlyAdmin):
+class GatewayEventAdmin(Watched, ReadOnlyAdmin):
+    look = "gateway_event.viewed"
     list_display = ("type", "state_mark", "note", "about", "external_id", "received")
     list_filter = (GatewayTabs,)
     list_select_related = ("attempt__order",)

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
+from notifications.admin.audit import Watched
 from notifications.admin.readonly import ReadOnlyAdmin, Tabs
 from notifications.admin.subjects import named
 from notifications.marks import ago, done_of
@@ -40,7 +41,8 @@ class OrderTabs(Tabs):
 
 
 @admin.register(Order)
-class OrderAdmin(OrderActions, LetterPreviews, ReadOnlyAdmin):
+class OrderAdmin(Watched, OrderActions, LetterPreviews, ReadOnlyAdmin):
+    look = "order.viewed"
     list_display = ("number", "email", "amount", "payment", "stage", "side_effects", "age")
     list_filter = (OrderTabs, "status")
     search_fields = ("number", "email", "=correlation_id")
@@ -53,7 +55,9 @@ class OrderAdmin(OrderActions, LetterPreviews, ReadOnlyAdmin):
         return attention.with_effects(super().get_queryset(request)).prefetch_related("attempts")
 
     def page_rows(self) -> QuerySet[Any]:
-        return super().page_rows().prefetch_related("attempts", "lines")
+        return (
+            super().page_rows().prefetch_related("attempts", "lines", "return_requests__pictures__upload__renditions")
+        )
 
     def page(self, request: HttpRequest, row: Order) -> dict[str, Any]:
         entries = timeline(row)
@@ -70,6 +74,7 @@ class OrderAdmin(OrderActions, LetterPreviews, ReadOnlyAdmin):
             "refunds": list(row.refunds.order_by("created_at")),
             "parcels": list(row.shipments.prefetch_related("lines__line").order_by("pk")),
             "edits": list(row.edits.order_by("pk")),
+            "returns": sorted(row.return_requests.all(), key=lambda one: -one.pk),
             "papers": list(row.invoices.order_by("pk")),
             "movements": list(row.movements.select_related("product").order_by("pk")),
             "holds": list(row.holds.select_related("product").order_by("pk")),

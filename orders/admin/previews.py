@@ -11,6 +11,7 @@ from django.urls import URLPattern, path
 from django.utils.decorators import method_decorator
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 
+from notifications.audit import log as audit
 from notifications.mail.letters import Rendered
 from notifications.views.mailbox import LETTER_POLICY, LETTER_SANDBOX
 from orders import letters
@@ -30,6 +31,7 @@ class LetterPreviews(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def preview_view(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
         order = self._order(request, pk)
+        audit.record("order.viewed", about=order)
         context = {
             **self.admin_site.each_context(request),
             "title": f"Letters of {order.number}",

@@ -1,11 +1,12 @@
 """Do the books balance? The invariants, as queries over our rows and the bank's own ledger.
 
-The ids are stable names for checks outside: I1 to I14, and N1 for the numbers.
+The ids are stable names for checks outside: I1 to I14, A1 for the audit log and N1 for the numbers.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from notifications.audit import seals
 from orders.books import goods, history, money
 from orders.books.ledger import Ledger, ledger_file, read_ledger
 
@@ -48,5 +49,6 @@ _CHECKS: Sequence[tuple[str, str, Callable[[Ledger], Iterator[str]]]] = (
     ("I12", "Every open payment and refund is being asked about", history.open_ones_are_asked_about),
     ("I13", "No letter said paid without a charge, or not charged of money that was kept", history.letters_are_true),
     ("I14", "Vouchers were used within their limits", goods.vouchers_within_limits),
+    ("A1", "The audit log is as it was sealed", lambda _: seals.faults()),
     ("N1", "Order and invoice numbers have no gaps", goods.numbers_have_no_gaps),
 )

@@ -6,7 +6,9 @@ from orders.models.gateway import Difference, GatewayEvent
 from orders.models.number import Counter, Invoice
 from orders.models.order import IdempotencyKey, Order, OrderLine, StatusChange
 from orders.models.payment import PaymentAttempt
+from orders.models.picture import ProductPicture
 from orders.models.refund import Refund
+from orders.models.returns import ReturnPicture, ReturnRequest
 from orders.models.shipment import OrderEdit, Shipment, ShipmentLine
 from orders.models.stock import Stock, StockHold, StockMovement
 from orders.models.terms import ProductPrice, ShippingMethod, ShippingPrice, TaxRate
@@ -22,8 +24,11 @@ __all__ = [
     "OrderLine",
     "PaymentAttempt",
     "Product",
+    "ProductPicture",
     "ProductPrice",
     "Refund",
+    "ReturnPicture",
+    "ReturnRequest",
     "Shipment",
     "ShipmentLine",
     "ShippingMethod",

@@ -11,14 +11,17 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
+from notifications.audit import log as audit
 from notifications.models import Delivery
 from orders import cart, links
 from orders.models import Order, Refund
+from orders.returning import can_be_sent_back, open_request
 from orders.standing import Standing, standing
 from orders.timeline import SideEffect, progress, side_effects
 from orders.views.http import SeeOther, beside, whole_number
 
 STOP_POLLING: Final = 286  # htmx's own number for it
+SENT: Final = (Order.Status.PARTLY_SHIPPED, Order.Status.SHIPPED, Order.Status.COMPLETED)
 ENDED: Final = {Delivery.State.DONE, Delivery.State.DEAD, Delivery.State.CANCELLED}
 BRISK, CALM = 1, 5  # seconds between two looks at an order
 BRISK_FOR: Final = 30  # seconds; what takes longer waits for somebody else's machine
@@ -71,7 +74,15 @@ def _visible_order(request: HttpRequest, number: str) -> Order:
     found = get_object_or_404(Order.objects.prefetch_related("attempts"), number=number)
     if not links.may_see(found, user=request.user, key=request.GET.get("key", "")):
         raise Http404
+    if getattr(request.user, "is_staff", False) and found.user_id != request.user.pk and request.resolver_match:
+        _note_look(request.resolver_match.url_name, found)
     return found
+
+
+def _note_look(page: str | None, found: Order) -> None:
+    """Staff look at somebody's page. Its moving part, asked for each second, is the same look."""
+    if page != "order_progress":
+        audit.record("order.viewed", about=found)
 
 
 def _live(request: HttpRequest, found: Order, *, since: int, now: int) -> dict[str, Any]:
@@ -92,6 +103,7 @@ def _live(request: HttpRequest, found: Order, *, since: int, now: int) -> dict[s
         "seen": seen,
         "every": every,
         "cancel_url": beside(request, "cancel", found.number) if _may_cancel(request, found, stands) else "",
+        "send_back_url": beside(request, "send_back", found.number) if _may_send_back(request, found) else "",
         "receipt_url": beside(request, "receipt", found.number),
         "progress_url": beside(request, "order_progress", found.number, since=since, seen=seen),
     }
@@ -99,6 +111,13 @@ def _live(request: HttpRequest, found: Order, *, since: int, now: int) -> dict[s
 
 def _may_cancel(request: HttpRequest, found: Order, stands: Standing) -> bool:
     return stands.can_cancel and links.may_cancel(found, user=request.user, key=request.GET.get("key", ""))
+
+
+def _may_send_back(request: HttpRequest, found: Order) -> bool:
+    if found.status not in SENT:
+        return False
+    may = links.may_cancel(found, user=request.user, key=request.GET.get("key", ""))
+    return may and can_be_sent_back(found) and open_request(found) is None
 
 
 def _is_settled(found: Order, stands: Standing, effects: Sequence[SideEffect]) -> bool:

@@ -125,6 +125,37 @@ def walk_account(page, who):
     page.wait_for_selector("text=Copy link", timeout=60_000)
     page.click("text=sizes and formats")
     yield "uploads, one and a refusal"
+    page.goto("/accounts/export/")
+    yield "export"
+    page.click("text=Make a copy")
+    page.wait_for_selector("text=Download it", timeout=60_000)
+    yield "export, ready"
+    page.click("text=Download it")
+    yield "who are you"
+    page.goto("/accounts/delete/")
+    page.fill("input[name=password]", who["password"])
+    page.press("input[name=password]", "Enter")
+    page.wait_for_url("**/accounts/delete/")
+    yield "delete, for staff"
+
+
+def walk_away(page):
+    page.goto("/accounts/signup/?next=/accounts/delete/")
+    page.fill("input[name=email]", "leaves@example.com")
+    page.fill("input[name=password1]", "correct horse battery")
+    page.press("input[name=password1]", "Enter")
+    page.wait_for_url("**/accounts/reauthenticate/**")
+    page.fill("input[name=password]", "correct horse battery")
+    page.press("input[name=password]", "Enter")
+    page.wait_for_url("**/accounts/delete/")
+    yield "delete"
+    page.eval_on_selector("input[name=sure]", "box => box.required = false")
+    page.click("main form button")
+    yield "delete, unsure"
+    page.check("input[name=sure]")
+    page.click("main form button")
+    page.wait_for_url("**/accounts/deleted/")
+    yield "deleted"
 
 
 def test_no_page_shuts_anybody_out(visit):
@@ -137,6 +168,12 @@ def test_no_page_of_an_account_shuts_anybody_out(visit, shop):
     page = visit(bypass_csp=True, reduced_motion="reduce")
 
     assert [fault for name in walk_account(page, shop.facts["staff"]) for fault in faults(page, name)] == []
+
+
+def test_no_page_on_the_way_out_shuts_anybody_out(visit):
+    page = visit(bypass_csp=True, reduced_motion="reduce")
+
+    assert [fault for name in walk_away(page) for fault in faults(page, name)] == []
 
 
 # -- Buying ---------------------------------------------------------------------------------

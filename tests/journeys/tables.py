@@ -51,3 +51,39 @@ def deliveries(shop, correlation_id, columns="d.handler, d.state, w.kind"):
 def runners(shop):
     """Which kinds of process run handlers now: "relay", "worker"."""
     return {kind for (kind,) in rows(shop, "SELECT kind FROM notifications_worker WHERE stopped_at IS NULL")}
+
+
+def hurry(shop, handler):
+    """What waits for its time need not: this handler's deliveries are due now."""
+    sql = "UPDATE notifications_delivery SET available_at = started.at FROM (SELECT max(queued_at) AS at FROM"
+    _write(shop, f"{sql} notifications_letter) AS started WHERE handler = %s AND state = 'ready'", handler)
+
+
+def _write(shop, sql, *values):
+    url = shop.facts["database_url"]
+    if url.startswith("sqlite"):
+        with sqlite3.connect(url.removeprefix("sqlite://"), timeout=20) as connection:
+            connection.execute(sql.replace("%s", "?"), values)
+        return
+    with psycopg.connect(url) as connection:
+        connection.execute(sql, values)
+
+
+def naming(shop, *words):
+    """(table, column, word), wherever one of these is found in any column of any table."""
+    is_sqlite = shop.facts["database_url"].startswith("sqlite")
+    listed = "SELECT name FROM sqlite_master WHERE type = 'table'" if is_sqlite else PUBLIC
+    return sorted({found for (table,) in rows(shop, listed) for found in _in_table(shop, table, words, is_sqlite)})
+
+
+PUBLIC = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
+COLUMNS = "SELECT column_name FROM information_schema.columns WHERE table_name = %s"
+
+
+def _in_table(shop, table, words, is_sqlite):
+    listed = rows(shop, "SELECT name FROM pragma_table_info(%s)" if is_sqlite else COLUMNS, table)
+    for (column,) in listed:
+        for word in words:
+            holds = f'SELECT 1 FROM "{table}" WHERE lower(CAST("{column}" AS text)) LIKE %s LIMIT 1'
+            if rows(shop, holds, f"%{word}%"):
+                yield table, column, word

@@ -195,8 +195,9 @@ def test_the_order_page_tells_everything_in_a_known_number_of_questions(staff, d
     context.forget_health()
     # session, user, health (2); order, attempts, lines; timeline: events, deliveries, tries, letters, moves, status
     # changes, refunds, parcels, edits, invoices; failures; attention: failed and open refunds, differences; what is
-    # left to give back; refunds, parcels, edits, invoices; letters; moves; holds; raw: status changes, holds, moves
-    with django_assert_num_queries(33):
+    # left to give back; refunds, parcels, edits, invoices; letters; moves; holds; raw: status changes, holds, moves;
+    # returns; the audit log: that somebody looked, and from where
+    with django_assert_num_queries(36):
         page = staff.get(url).content.decode()
     assert "SMTPException: refused" in page
     assert f'action="/admin/notifications/failure/{dead.pk}/retry/"' in page

@@ -94,7 +94,7 @@ def test_a_picture_is_refused_at_its_limit_and_nothing_of_it_stays(visitor, monk
 
     answer = sent(visitor, ("a.png", picture("PNG") + b"\0" * 200_000))
 
-    assert answer.status_code == 422
+    assert answer.status_code == 413
     assert b"The file is too large: a picture may have 1 kB." in answer.content
     assert [path for path in settings.UPLOADS_WORK.rglob("*") if path.is_file()] == []
 

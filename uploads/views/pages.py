@@ -1,5 +1,6 @@
 """/uploads/: a person's files, how far each of them is, and the buttons for them."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,63 +11,42 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_GET, require_POST
 
-from uploads import intake, storage
-from uploads.arriving import FIELD, Arrivals, Arrived, check_length
+from uploads import avatars, intake, storage
+from uploads.arriving import FIELD, Arrived
 from uploads.formats import ACCEPT, WORDS
 from uploads.limits import LARGEST, in_words
 from uploads.models import Upload
 from uploads.receiving import TooLarge
 from uploads.shown import Shown, shown
+from uploads.views.arrivals import taken, takes_files
 
 STOP_POLLING: Final = 286  # htmx's own number for it
 ON_A_PAGE: Final = 24
 
 
-@csrf_exempt  # looked at inside: the token is in the form, and that is not read before its length is known
 @never_cache
 @login_required
-def uploads(request: HttpRequest) -> HttpResponse:
+@takes_files
+def uploads(request: HttpRequest, *, arrived: Sequence[Arrived]) -> HttpResponse:
     """The list, and the form for more."""
     if request.method != "POST":
         return _page(request)
-    try:
-        check_length(request)
-    except TooLarge as why:
-        return _page(request, refused=[Arrived(name="", refusal=why)], status=413)
-    try:
-        with storage.workplace() as folder:
-            arrivals = Arrivals(folder)
-            request.upload_handlers = [arrivals]
-            return _receive(request, arrivals)
-    except storage.DiskFull:
-        full = Exception(_("There is no room on our disk just now. Try again later."))
-        return _page(request, refused=[Arrived(name="", refusal=full)], status=503)
-
-
-@csrf_protect
-def _receive(request: HttpRequest, arrivals: Arrivals) -> HttpResponse:
-    request.FILES  # noqa: B018  reading it is what brings the files
-    answers = [_taken(request, one) for one in arrivals.arrived]
-    taken = [one for one in answers if isinstance(one, Upload)]
+    answers = [taken(request.user, one) for one in arrived]
+    made = [one for one in answers if isinstance(one, Upload)]
     refused = [one for one in answers if isinstance(one, Arrived)]
     if request.headers.get("X-Requested-With") == "XMLHttpRequest":
-        rows = {"rows": [shown(one) for one in taken], "refused": refused}
-        return render(request, "uploads/_rows.html", rows, status=200 if taken else 422)
-    if refused or not taken:
-        return _page(request, refused=refused or [Arrived(name="")], status=422)
+        rows = {"rows": [shown(one) for one in made], "refused": refused}
+        return render(request, "uploads/_rows.html", rows, status=200 if made else 422)
+    if refused or not made:
+        return _page(request, refused=refused or [Arrived(name="")], status=_status(refused))
     return redirect("uploads")
 
 
-def _taken(request: HttpRequest, arrived: Arrived) -> Upload | Arrived:
-    if arrived.file is None:
-        return arrived
-    try:
-        return intake.accept(owner=request.user, file=arrived.file)
-    except (intake.OverQuota, intake.TooOften) as why:
-        return Arrived(name=arrived.name, refusal=why)
+def _status(refused: Sequence[Arrived]) -> int:
+    kinds = {type(one.refusal) for one in refused}
+    return 503 if storage.DiskFull in kinds else 413 if TooLarge in kinds else 422
 
 
 @require_GET
@@ -87,19 +67,46 @@ def press(request: HttpRequest, uid: UUID) -> HttpResponse:
     """The buttons of a row."""
     upload, button = _own(request, uid), request.POST.get("do", "")
     if button == "delete":
-        intake.delete(upload=upload)
-        messages.success(request, _("%(name)s is deleted.") % {"name": upload.name})
+        _delete(request, upload)
     elif button == "retry":
-        try:
-            intake.retry(upload=upload)
-        except intake.NotFailed as why:
-            messages.error(request, str(why))
+        _retry(request, upload)
+    elif button == "avatar":
+        _choose(request, upload)
+    elif button == "no-avatar":
+        avatars.remove(owner=request.user)
     return redirect("uploads")
 
 
+def _delete(request: HttpRequest, upload: Upload) -> None:
+    try:
+        intake.delete(upload=upload)
+    except intake.InUse as why:
+        messages.error(request, str(why))
+    else:
+        messages.success(request, _("%(name)s is deleted.") % {"name": upload.name})
+
+
+def _retry(request: HttpRequest, upload: Upload) -> None:
+    try:
+        intake.retry(upload=upload)
+    except intake.NotFailed as why:
+        messages.error(request, str(why))
+
+
+def _choose(request: HttpRequest, upload: Upload) -> None:
+    try:
+        avatars.choose(upload=upload)
+    except avatars.NoPicture as why:
+        messages.error(request, str(why))
+    else:
+        messages.success(request, _("%(name)s is your picture now.") % {"name": upload.name})
+
+
 def _page(request: HttpRequest, *, refused: Any = (), status: int = 200) -> HttpResponse:
-    own = Upload.objects.owned_by(request.user).prefetch_related("renditions").order_by("-pk")
-    page = Paginator(own, ON_A_PAGE).get_page(request.GET.get("page"))
+    own = (
+        Upload.objects.owned_by(request.user).select_related("as_avatar").prefetch_related("renditions").order_by("-pk")
+    )
+    page = Paginator(own.order_by("-pk"), ON_A_PAGE).get_page(request.GET.get("page"))
     rows: list[Shown] = [shown(upload) for upload in page]
     context = {
         "page": page,

@@ -145,7 +145,7 @@ def _pause(options: dict[str, Any]) -> Said:
 
 def _resume(options: dict[str, Any]) -> Said:
     handler = _known(options["handler"]).handler
-    resumed = brakes.resume(handler)
+    resumed = brakes.resume(handler, by=BY)
     return {
         "handler": handler,
         "resumed": resumed,
@@ -171,9 +171,9 @@ def _change_queue(options: dict[str, Any]) -> None:
     if options["pause"]:
         queues.pause(name, by=BY, reason=options["reason"])
     elif options["resume"]:
-        queues.resume(name)
+        queues.resume(name, by=BY)
     elif options["at_once"] is not None:
-        queues.limit(name, options["at_once"] or None)
+        queues.limit(name, options["at_once"] or None, by=BY)
     elif name and name not in queues.names():
         raise queues.UnknownQueue(f"There is no queue {name}. There are: {', '.join(queues.names())}.")
 

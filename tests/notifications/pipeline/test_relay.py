@@ -214,8 +214,8 @@ def test_what_deaf_workers_do_not_fetch_the_relay_runs(beside, sorted_parcels, p
 
     Delivery.objects.filter(handler="tests.sort").update(available_at=timezone.now() - UNANSWERED_AFTER * 2)
     relay.broker.depths["shipping"] = 500  # hints that nobody takes
-    turn(relay)
-    assert eventually(lambda: len(sorted_parcels) >= 1)
+    # What the clock has set off comes first: as in a shop, the relay looks again and again.
+    assert eventually(lambda: turn(relay) or len(sorted_parcels) >= 1)
 
 
 def test_of_a_limited_queue_no_more_are_hinted_than_may_run(beside, sorted_parcels, pack):
