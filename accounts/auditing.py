@@ -10,6 +10,7 @@ from allauth.account import signals as account
 from allauth.mfa import signals as mfa
 from django.contrib.auth import signals as auth
 from django.contrib.auth.models import Group
+from django.db.models.functions import Lower
 from django.db.models.signals import m2m_changed, post_save, pre_save
 from django.dispatch import receiver
 
@@ -61,7 +62,7 @@ def note_logout(user: User | None, **_: Any) -> None:
 def note_failed_login(credentials: dict[str, Any], **_: Any) -> None:
     """About whom, where the address is known here. What was typed is kept nowhere: it may be a password."""
     typed = str(credentials.get("username") or credentials.get("email") or "")[:254]
-    found = User.objects.filter(email__iexact=typed).first()
+    found = User.objects.alias(small=Lower("email")).filter(small=typed.lower()).first()
     audit.record("login.failed", about=found or "")
 
 

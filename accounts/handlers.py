@@ -2,8 +2,10 @@
 
 from django.conf import settings
 
-from accounts.events import UserRegistered
+from accounts import passwords, verification
+from accounts.events import CodeAsked, PasswordResetAsked, RegistrationRepeated, UserRegistered
 from accounts.models import Profile, User
+from accounts.registration import WELCOME, tell_known_already
 from notifications.campaigns import mailing_list
 from notifications.mail.letters import queue_letter
 from notifications.pipeline.events import subscribe
@@ -13,7 +15,22 @@ from notifications.pipeline.events import subscribe
 def email_welcome(event: UserRegistered) -> None:
     user = User.objects.get(pk=event.user_id)
     context = {"user": user, "shop_url": settings.SITE_URL}
-    queue_letter(once=f"welcome:{user.pk}", template="accounts/welcome", to=user.email, context=context, about=user)
+    queue_letter(once=f"welcome:{user.pk}", template=WELCOME, to=user.email, context=context, about=user)
+
+
+@subscribe(RegistrationRepeated, queue="mail")
+def email_known_already(event: RegistrationRepeated) -> None:
+    tell_known_already(User.objects.get(pk=event.user_id))
+
+
+@subscribe(CodeAsked, queue="mail")
+def email_code(event: CodeAsked) -> None:
+    verification.answer_code(request_id=event.request_id)
+
+
+@subscribe(PasswordResetAsked, queue="mail")
+def email_new_password(event: PasswordResetAsked) -> None:
+    passwords.answer_reset(request_id=event.request_id)
 
 
 @subscribe(UserRegistered)

@@ -59,6 +59,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.usersessions",
     "csp",
     "django_celery_results",
     "django_filters",
@@ -89,6 +90,9 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "accounts.middleware.OwnTimeZone",
+    "accounts.middleware.StaffSecondFactor",
+    "accounts.middleware.KeptByNobody",
     "django_htmx.middleware.HtmxMiddleware",
 ]
 
@@ -144,7 +148,15 @@ def _database() -> dict[str, Any]:
 
 
 DATABASES = {"default": _database()}
-CACHES = {"default": env.cache_url("CACHE_URL", default=f"filecache://{WAYBILL_DATA}/cache")}
+# What counts tries must count them in all processes, and add() must let one of several win: the database does both.
+# Files do neither under load. Redis does too (CACHE_URL=redis://…), and spares the database the writes.
+IN_THE_DATABASE = {
+    "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+    "LOCATION": "accounts_cacheentry",
+    # With fewer, whoever comes from many addresses would push out the counts of their own tries.
+    "OPTIONS": {"MAX_ENTRIES": 100_000},
+}
+CACHES = {"default": env.cache_url("CACHE_URL") if env.str("CACHE_URL", "") else IN_THE_DATABASE}
 
 # -- After the commit ---------------------------------------------------------------------
 # An empty BROKER_URL says "no broker": the relay then runs the handlers itself.
@@ -217,16 +229,44 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-AUTHENTICATION_BACKENDS = [
-    "django.contrib.auth.backends.ModelBackend",
-    "allauth.account.auth_backends.AuthenticationBackend",
-]
+# Django's own: one query and one hash for whatever address, and a disabled account answers as a wrong password does.
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+PASSWORD_RESET_TIMEOUT = 3600
+ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
+ACCOUNT_FORMS = {"signup": "accounts.forms.SignupForm", "reset_password": "accounts.forms.ResetPasswordForm"}
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
-ACCOUNT_EMAIL_VERIFICATION = "none"
-ACCOUNT_FORMS = {"signup": "accounts.forms.SignupForm"}
-ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
+ACCOUNT_CHANGE_EMAIL = True
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
+ACCOUNT_LOGIN_ON_PASSWORD_RESET = True  # and the second factor is asked for all the same
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_SESSION_REMEMBER = True
+# Wrong tries count, right ones do not. "key" is a person at one address (accounts/adapter.py): the wait grows from five
+# minutes to a day, and nobody elsewhere has to wait with a stranger who tries.
+ACCOUNT_RATE_LIMITS = {
+    "login_failed": "10/m/ip,100/h/ip,5/5m/key,10/h/key,20/d/key",
+    "login_attacked": "100/h/key",
+    "confirm_email": "1/10s/key,4/10m/key",
+    "reset_password": "20/m/ip,3/10m/key",
+}
+# How many proxies stand before us and may say who asks; with a wrong number anybody could say so, or all look like one.
+ALLAUTH_TRUSTED_PROXY_COUNT: int = env.int("TRUSTED_PROXY_COUNT", default=0 if LOCAL else 1)
+MFA_ADAPTER = "accounts.second_factor.MFAAdapter"
+MFA_FORMS = {
+    "authenticate": "accounts.second_factor.AuthenticateForm",
+    "reauthenticate": "accounts.second_factor.ReauthenticateForm",
+}
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_TOTP_ISSUER = "Waybill"
+MFA_TOTP_TOLERANCE = 1
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = LOCAL  # browsers allow http://localhost
+# Staff use nothing until they have a second factor. Off in a local shop: its one login stands in up.json.
+STAFF_NEED_SECOND_FACTOR: bool = env.bool("STAFF_NEED_SECOND_FACTOR", default=not LOCAL)
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/"
 
@@ -234,6 +274,7 @@ LOGOUT_REDIRECT_URL = "/"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+SESSION_ENGINE = "accounts.session_store"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 if not LOCAL:

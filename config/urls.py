@@ -1,8 +1,14 @@
 """Every address of the site."""
 
+from typing import Any
+
+from allauth.account.decorators import secure_admin_login
 from django.conf import settings
 from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import URLPattern, include, path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from notifications.api.problems import nothing_here
@@ -18,15 +24,24 @@ def mail_service_urls(service: str) -> list[URLPattern]:
     return [found for found in urlpatterns if found.name in (f"{service}_tracking_webhook", f"{service}_webhook")]
 
 
+def already_in(_request: HttpRequest, **_: Any) -> HttpResponse:
+    """Not the admin's own form: who is in could try passwords there, without a throttle or a second factor."""
+    return redirect("admin:index")
+
+
+# One way in for everybody: with its throttle, its second factor and its session limits.
+admin.site.login = secure_admin_login(already_in)  # type: ignore[method-assign]
+
 urlpatterns = [
     path("webhooks/mail/", include(mail_service_urls(settings.MAIL_SERVICE))),
     path("", include("orders.urls")),
     path("accounts/webhooks/", include("notifications.views.webhooks_urls")),
     path("accounts/", include("accounts.own_data_urls")),
-    path("accounts/", include("allauth.urls")),
+    path("accounts/", include("accounts.urls")),
     path("", include("uploads.urls")),
     path("newsletter/", include("notifications.views.newsletter_urls")),
     path("mailbox/", include("notifications.views.mailbox_urls")),
+    path("admin/password_change/", RedirectView.as_view(pattern_name="account_change_password")),
     path("admin/", admin.site.urls),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(), name="docs"),

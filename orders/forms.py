@@ -2,22 +2,15 @@
 
 import hashlib
 import json
-import unicodedata
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, Final
+from typing import Final
 
-from babel import Locale
 from django import forms
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.utils.functional import Promise
-from django.utils.translation import get_language, to_locale
 from django.utils.translation import gettext_lazy as _
 
-ADDRESS_FIELDS: Final = ("name", "line1", "line2", "postal_code", "city", "country")
-# CLDR lists these beside the countries: unions, test codes and the unknown.
-_NOT_COUNTRIES: Final = {"EU", "EZ", "QO", "UN", "XA", "XB", "ZZ"}
+from accounts.postal import AddressForm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,47 +76,11 @@ def trial_cards() -> tuple[TrialCard, ...]:
     return STRIPE_CARDS + BANK_CARDS if settings.LOCAL else STRIPE_CARDS
 
 
-@cache
-def countries(locale: str) -> tuple[tuple[str, str], ...]:
-    """Every country by its name in that language."""
-    territories = Locale.parse(locale).territories.items()
-    found = [(code, name) for code, name in territories if code.isalpha() and len(code) == 2]
-    return tuple(sorted((pair for pair in found if pair[0] not in _NOT_COUNTRIES), key=lambda pair: pair[1]))
-
-
-def _country_choices() -> list[tuple[str, str]]:
-    return [("", str(_("Choose a country"))), *countries(to_locale(get_language() or "en"))]
-
-
-def _one_line(text: str) -> None:
-    """Refuse what would start a new line on a label or in a packing list: it could pass for one of ours."""
-    if any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in text):
-        raise ValidationError(_("This may not contain line breaks or control characters."))
-
-
-def _text(label: Any, *, autocomplete: str, length: int, required: bool = True) -> forms.CharField:
-    attrs = {"autocomplete": autocomplete}
-    widget = forms.TextInput(attrs=attrs)
-    return forms.CharField(label=label, max_length=length, required=required, widget=widget, validators=[_one_line])
-
-
-class CheckoutForm(forms.Form):
-    use_required_attribute = True
-
+class CheckoutForm(AddressForm):
     email = forms.EmailField(
         label=_("E-mail"),
         help_text=_("For the confirmation and the link to your order."),
         widget=forms.EmailInput(attrs={"autocomplete": "email"}),
-    )
-    name = _text(_("Name"), autocomplete="shipping name", length=100)
-    line1 = _text(_("Street and number"), autocomplete="shipping address-line1", length=100)
-    line2 = _text(_("Flat, floor, company"), autocomplete="shipping address-line2", length=100, required=False)
-    postal_code = _text(_("Postal code"), autocomplete="shipping postal-code", length=20)
-    city = _text(_("Town or city"), autocomplete="shipping address-level2", length=100)
-    country = forms.ChoiceField(
-        label=_("Country"),
-        choices=_country_choices,
-        widget=forms.Select(attrs={"autocomplete": "shipping country", "class": "costing"}),
     )
     # Which ways there are is asked once, where the price is: what it refuses is shown beside this field.
     shipping_method = forms.CharField(label=_("Delivery"), max_length=30)
@@ -137,9 +94,6 @@ class CheckoutForm(forms.Form):
     expected_total = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
     # The cart this page showed; another tab may have changed it since, at the very same total.
     expected_cart = forms.CharField(max_length=64, widget=forms.HiddenInput)
-
-    def address(self) -> dict[str, str]:
-        return {name: self.cleaned_data[name] for name in ADDRESS_FIELDS}
 
     def fingerprint(self) -> str:
         """What the idempotency key was first used for."""

@@ -6,12 +6,13 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import Model
 
+from accounts.events import EmailVerified
 from notifications.mail.events import EmailSent
 from notifications.mail.letters import queue_letter
 from notifications.pipeline.clock import ClockDay, ClockHour, ClockMinute
 from notifications.pipeline.events import publish, seconds, subscribe
 from notifications.pipeline.retries import RetryLater
-from orders import fulfilment, intake, recovery, repairs, repayment, settlement
+from orders import fulfilment, guests, intake, recovery, repairs, repayment, settlement
 from orders.events import (
     DifferenceFound,
     GatewayRefundSeen,
@@ -39,6 +40,14 @@ from orders.recovery import forgotten
 
 SHIPPING_NOTICE = "orders/shipping_notice"
 SILENT_FOR = 60.0  # seconds until a gateway that did not answer is asked for its lists again
+
+# -- people -----------------------------------------------------------------------------------
+
+
+@subscribe(EmailVerified)
+def claim_guest_orders(event: EmailVerified) -> None:
+    guests.claim(user_id=event.user_id, address_id=event.address_id)
+
 
 # -- letters to the buyer ---------------------------------------------------------------------
 

@@ -29,11 +29,13 @@ def key_opens(key: str, *, number: str) -> bool:
 
 
 def may_see(order: Order, *, user: AbstractBaseUser | AnonymousUser, key: str) -> bool:
-    """Whether this visitor is the buyer, staff, or came by the signed link."""
+    """Whether this visitor is the buyer, came by the signed link, or is of the staff and may look at orders."""
     # The key first: it needs no session, and the page that asks every second has one.
     if key_opens(key, number=order.number):
         return True
-    return bool(getattr(user, "is_staff", False)) or (order.user_id is not None and order.user_id == user.pk)
+    if order.user_id is not None and order.user_id == user.pk:
+        return True
+    return bool(getattr(user, "is_staff", False)) and user.has_perm("orders.view_order")  # type: ignore[union-attr]
 
 
 def may_cancel(order: Order, *, user: AbstractBaseUser | AnonymousUser, key: str) -> bool:

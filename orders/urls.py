@@ -1,6 +1,6 @@
 from django.urls import path
 
-from orders.views import cancelling, cart, checkout, currency, order, returning, shelf, theme, webhook
+from orders.views import cancelling, cart, checkout, currency, history, order, returning, shelf, theme, webhook
 
 app_name = "orders"
 
@@ -13,6 +13,7 @@ urlpatterns = [
     path("checkout/", checkout.checkout, name="checkout"),
     path("checkout/summary/", checkout.checkout_summary, name="checkout_summary"),
     path("checkout/voucher/", checkout.checkout_voucher, name="checkout_voucher"),
+    path("accounts/orders/", history.history, name="history"),
     path("orders/<str:number>/", order.order, name="order"),
     path("orders/<str:number>/progress/", order.order_progress, name="order_progress"),
     path("orders/<str:number>/receipt/", order.receipt, name="receipt"),

@@ -155,7 +155,9 @@ def _answer(request: Request, arrived: Arrived) -> Response:
 
 def _reachable(request: Request) -> UploadQuerySet:
     """A key's owner reaches what is theirs, staff reach everything."""
-    return Upload.objects.all() if request.user.is_staff else Upload.objects.owned_by(request.user)
+    right = "uploads.delete_upload" if request.method == "DELETE" else "uploads.view_upload"
+    sees_all = request.user.is_staff and request.user.has_perm(right)
+    return Upload.objects.all() if sees_all else Upload.objects.owned_by(request.user)
 
 
 def _body(upload: Upload) -> Any:

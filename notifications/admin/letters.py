@@ -21,6 +21,7 @@ from notifications.admin.audit import Watched
 from notifications.admin.readonly import NamingAdmin, Tabs
 from notifications.admin.subjects import named
 from notifications.mail.letters import resend
+from notifications.mail.sealing import shown
 from notifications.models import Letter
 from notifications.views.mailbox import LETTER_POLICY, LETTER_SANDBOX
 
@@ -75,7 +76,9 @@ class LetterAdmin(Watched, NamingAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         letter = get_object_or_404(Letter, pk=pk)
-        return HttpResponse(letter.html, headers={"Content-Security-Policy": LETTER_POLICY})
+        return HttpResponse(
+            shown(letter, letter.html, user=request.user), headers={"Content-Security-Policy": LETTER_POLICY}
+        )
 
     def page(self, request: HttpRequest, row: Letter) -> dict[str, Any]:
         return {

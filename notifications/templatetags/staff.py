@@ -6,6 +6,8 @@ from typing import Any
 from django import template
 
 from notifications import marks
+from notifications.mail.sealing import shown
+from notifications.models import Letter
 from notifications.panels import Row, panels_for
 
 register = template.Library()
@@ -20,6 +22,12 @@ register.filter("letter_badge", marks.letter_badge)
 register.filter("worker_badge", marks.worker_badge)
 register.filter("note_in_words", marks.note_in_words)
 register.simple_tag(marks.badge, name="badge")
+
+
+@register.simple_tag(takes_context=True)
+def letter_text(context: Any, letter: Letter) -> str:
+    """What a letter says, as far as this member of the staff may read it."""
+    return shown(letter, letter.text, user=context["request"].user)
 
 
 _ENTRY_TONES = {

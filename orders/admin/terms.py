@@ -13,8 +13,8 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from accounts.postal import countries
 from orders.admin.money import AmountField, CurrencyField, MoneyForm
-from orders.forms import countries
 from orders.models import ShippingMethod, ShippingPrice, TaxRate
 from orders.templatetags.shop import country as name_of
 from orders.templatetags.shop import money

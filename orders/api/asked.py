@@ -9,9 +9,9 @@ from django.conf import settings
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from accounts.postal import countries
 from notifications.api.reading import EmailLine, Flag, Line, Whole
 from orders.checkout import Key
-from orders.forms import countries
 from orders.models import Order
 from orders.pricing import MOST_LINES, MOST_OF_ONE
 

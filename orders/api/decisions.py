@@ -4,6 +4,7 @@ from typing import Any, cast
 
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,7 +20,7 @@ from orders.api.asked import (
     decision_asked,
 )
 from orders.api.parts import RefundSerializer, ShipmentSerializer, refunds_of, shipments_of
-from orders.api.reach import StaffDecide, orders_of
+from orders.api.reach import NOT_ALLOWED, StaffDecide, may_cancel, orders_of
 from orders.models import Order
 
 
@@ -32,6 +33,8 @@ class Cancel(GenericAPIView[Any]):
     @extend_schema(**describe_decisions.CANCEL_ORDER)
     def post(self, request: Request, number: str) -> Response:
         order = _order(request, number)
+        if not may_cancel(cast(User, request.user), order):
+            raise PermissionDenied(NOT_ALLOWED)
         asked, key = decision_asked(request, CancelAskedSerializer)
         return deciding.cancel(order, asked, key=key)
 
@@ -39,6 +42,7 @@ class Cancel(GenericAPIView[Any]):
 class Refunds(GenericAPIView[Any]):
     permission_classes = [StaffDecide]
     scopes = {"GET": "orders:read", "POST": "refunds:write"}
+    right = "orders.refund_order"
 
     @extend_schema(**describe_decisions.LIST_REFUNDS)
     def get(self, request: Request, number: str) -> Response:
@@ -55,6 +59,7 @@ class Refunds(GenericAPIView[Any]):
 class Shipments(GenericAPIView[Any]):
     permission_classes = [StaffDecide]
     scopes = {"GET": "orders:read", "POST": "orders:write"}
+    right = "orders.ship_order"
 
     @extend_schema(**describe_decisions.LIST_SHIPMENTS)
     def get(self, request: Request, number: str) -> Response:
@@ -71,6 +76,7 @@ class Shipments(GenericAPIView[Any]):
 class Returns(GenericAPIView[Any]):
     permission_classes = [StaffDecide]
     scopes = {"POST": "orders:write"}
+    right = "orders.return_order"
 
     @extend_schema(**describe_decisions.TAKE_BACK)
     def post(self, request: Request, number: str) -> Response:

@@ -1,6 +1,6 @@
 """What an API key may see and do; rows fetched so that any number of them costs the same few queries."""
 
-from typing import Any
+from typing import Any, Final
 
 from django.db.models import Prefetch, Value
 from rest_framework.permissions import SAFE_METHODS
@@ -13,17 +13,20 @@ from orders.models.catalog import ProductQuerySet
 from orders.models.order import OrderQuerySet
 from orders.offers import sold_in
 
+SEE_ALL: Final = "orders.view_order"
+NOT_ALLOWED: Final = "The owner of this key may not do this."
+
 
 class StaffDecide(HasScope):
-    """As HasScope, and only keys of staff may change anything."""
+    """As HasScope, and only keys of staff may change anything, as far as their owner may: `right` of the view."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if request.method in SAFE_METHODS:
             return super().has_permission(request, view)
         decide = IsStaffWithScope()
         allowed = decide.has_permission(request, view)
-        self.message = getattr(decide, "message", "")
-        return allowed
+        self.message = getattr(decide, "message", "") if not allowed else NOT_ALLOWED
+        return allowed and request.user.has_perm(view.right)
 
 
 def for_answers() -> OrderQuerySet:
@@ -45,8 +48,14 @@ def as_it_is(order: Order) -> Order:
 
 
 def orders_of(user: User) -> OrderQuerySet:
-    """Staff see every order, others their own; the rest does not exist for them."""
-    return for_answers() if user.is_staff else for_answers().of(user.pk)
+    """Staff who may look at orders see every one, others their own; the rest does not exist for them."""
+    sees_all = user.is_staff and user.has_perm(SEE_ALL)
+    return for_answers() if sees_all else for_answers().of(user.pk)
+
+
+def may_cancel(user: User, order: Order) -> bool:
+    """A customer their own; staff whichever they see, when they have the right."""
+    return order.user_id == user.pk or user.has_perm("orders.cancel_order")
 
 
 def products(*, currency: str) -> ProductQuerySet:

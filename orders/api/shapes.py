@@ -8,6 +8,7 @@ from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from accounts.postal import ADDRESS_FIELDS
 from notifications.models import Delivery
 from orders import links
 from orders.afterwards import KINDS
@@ -21,7 +22,6 @@ from orders.api.parts import (
     shipments_of,
 )
 from orders.effects import side_effects_of
-from orders.forms import ADDRESS_FIELDS
 from orders.models import Order, Product
 
 PAYMENT_STATUSES = [

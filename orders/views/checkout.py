@@ -3,6 +3,7 @@
 import uuid
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -13,6 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
+from accounts import addresses
 from orders import cart as carts
 from orders import links
 from orders.checkout import (
@@ -87,11 +89,21 @@ def _basket(request: HttpRequest) -> carts.Cart:
 
 
 def _known(request: HttpRequest) -> dict[str, str]:
+    address = addresses.prefilled(request.user, chosen=_chosen(request)) if request.user.is_authenticated else {}
     return {
         "email": getattr(request.user, "email", ""),
         "country": carts.country(request.session),
         "voucher": carts.voucher(request.session),
+        **address,
     }
+
+
+def _chosen(request: HttpRequest) -> UUID | None:
+    """The address from the person's book that the link named."""
+    try:
+        return UUID(request.GET.get("address", ""))
+    except ValueError:
+        return None
 
 
 def _place(request: HttpRequest, basket: carts.Cart, form: CheckoutForm) -> HttpResponse:
@@ -204,6 +216,7 @@ def _page_with(request: HttpRequest, form: CheckoutForm, facts: dict[str, Any], 
         "cards": trial_cards(),
         "chosen_card": form["payment_method"].value() or "pm_card_visa",
         "fresh_key": uuid.uuid4(),
+        "own_addresses": addresses.of(request.user) if request.user.is_authenticated else [],
     }
     return render(request, "orders/checkout.html", {**more, **facts}, status=status)
 

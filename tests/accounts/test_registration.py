@@ -3,20 +3,26 @@
 import io
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 
 import pytest
 from django.core import mail
 from django.core.management import CommandError, ManagementUtility, call_command
 from django.db import connection
+from django.test import Client
 
 from accounts import handlers, keys
 from accounts.models import ApiKey, Profile, User
 from accounts.registration import AlreadyRegistered, sign_up
 from notifications.models import Letter, Subscriber
 from notifications.pipeline.models import Delivery, Event
+from tests.accounts.people import without_tokens
 from tests.api.programs import Program, sent, staff
 
 ADA = {"email": "ada@example.org", "password": "correct horse battery", "name": "Ada Lovelace", "newsletter": True}
+
+AT_ONCE = 20  # with a connection each
 
 
 @pytest.fixture
@@ -106,23 +112,58 @@ def test_a_known_address_costs_the_same_password_hash(desk, monkeypatch):
     assert hashed == [ADA["password"]] * 2
 
 
-def test_many_registrations_of_one_address_at_once_make_one_user(desk):
-    programs = [Program(desk.user) for _ in range(6)]
-    statuses = []
+def test_a_hundred_registrations_of_one_address_at_once_are_one_user_and_one_welcome(desk, deliver_due, settings):
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # salted too, and a hundred are quick
+    program = Program(desk.user)
+    ready = threading.Barrier(AT_ONCE)
 
-    def register(program):
-        statuses.append(program.post("accounts/", ADA).status_code)
+    def register(_):
+        ready.wait()
+        answers = [program.post("accounts/", ADA) for _ in range(100 // AT_ONCE)]
         connection.close()
+        return [(answer.status_code, answer.content) for answer in answers]
 
-    threads = [threading.Thread(target=register, args=[program]) for program in programs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = list(chain.from_iterable(pool.map(register, range(AT_ONCE))))
+    deliver_due()
 
-    assert statuses == [202] * 6
+    assert (len(answers), len(set(answers)), answers[0][0]) == (100, 1, 202)
     assert User.objects.filter(email__iexact=ADA["email"]).count() == 1
     assert Event.objects.filter(name="user.registered").count() == 1
+    assert [letter.to for letter in Letter.objects.filter(template="accounts/welcome")] == [ADA["email"]]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_in_any_order_and_however_often_a_worker_dies_everything_is_made_once(desk, deliver_due, seed):
+    desk.post("accounts/", ADA)
+
+    deliver_due(seed=seed, die=0.3)
+
+    assert (Profile.objects.count(), Subscriber.objects.count()) == (1, 1)
+    assert sorted(Letter.objects.values_list("template", flat=True)) == ["accounts/welcome", "notifications/subscribe"]
+
+
+def test_with_the_mail_server_and_all_workers_away_the_page_answers_and_all_comes_later_once(
+    desk, settings, deliver_due, pass_time
+):
+    memory = settings.EMAIL_BACKEND
+    settings.EMAIL_BACKEND, settings.EMAIL_PORT = "django.core.mail.backends.smtp.EmailBackend", 1
+    assert sign_up_on_the_page(Client()).status_code == 302
+    assert Letter.objects.count() == Profile.objects.count() == 0
+
+    deliver_due()
+    assert (set(Letter.objects.values_list("state", flat=True)), Profile.objects.count()) == ({"queued"}, 1)
+    settings.EMAIL_BACKEND = memory
+    for _ in range(4):
+        pass_time(minutes=30)
+        deliver_due()
+
+    assert sorted(message.subject for message in mail.outbox) == [
+        "Do you want our newsletter?",
+        "Welcome to Waybill",
+        "Your code for Waybill",
+    ]
+    assert Delivery.objects.exclude(state="done").count() == 0
 
 
 @pytest.mark.parametrize(
@@ -181,7 +222,8 @@ def test_an_address_in_other_capitals_is_taken(transactional_db):
     with pytest.raises(AlreadyRegistered):
         sign_up(email="Ada@Example.ORG", password="correct horse", name="", newsletter=False)
 
-    assert (User.objects.count(), Event.objects.count()) == (1, 1)
+    names = Event.objects.order_by("pk").values_list("name", flat=True)
+    assert (User.objects.count(), list(names)) == (1, ["user.registered", "user.registration_repeated"])
 
 
 # -- On the page ------------------------------------------------------------------------------
@@ -198,7 +240,7 @@ def test_the_page_registers_through_the_same_verb(client, transactional_db):
     assert (answer.status_code, new_user().name) == (302, "Ada")
     event = Event.objects.get(name="user.registered")
     assert event.payload == {"user_id": new_user().pk, "newsletter": True}
-    assert client.session["_auth_user_id"] == str(new_user().pk)
+    assert "_auth_user_id" not in client.session  # not before the code from the letter
 
 
 def test_the_page_asks_for_a_name_and_the_newsletter(client, db):
@@ -207,15 +249,19 @@ def test_the_page_asks_for_a_name_and_the_newsletter(client, db):
     assert all(f'name="{name}"' in page for name in ("email", "name", "password1", "newsletter"))
 
 
-def test_two_people_on_the_page_at_once_with_one_address_are_one_account(client, transactional_db, monkeypatch):
-    sign_up(email="ada@example.org", password="correct horse", name="", newsletter=False)
-    # As if the form had been checked a moment before the other one was saved.
-    monkeypatch.setattr("accounts.forms.SignupForm.validate_unique_email", lambda form, email: email)
+def test_the_page_answers_alike_for_an_address_that_is_known(transactional_db, settings):
+    settings.ACCOUNT_RATE_LIMITS = False
+    visitors = [Client(), Client()]
 
-    answer = sign_up_on_the_page(client)
+    answers = [sign_up_on_the_page(visitor) for visitor in visitors]
+    wrong = [visitor.post("/accounts/confirm-email/", {"code": "WRONGCODE"}) for visitor in visitors]
 
-    assert (answer.status_code, answer.url) == (302, "/accounts/login/")
-    assert (User.objects.count(), "_auth_user_id" in client.session) == (1, False)
+    assert {(answer.status_code, answer.url) for answer in answers} == {(302, "/accounts/confirm-email/")}
+    assert set(answers[0].headers) == set(answers[1].headers)
+    assert set(answers[0].cookies) == set(answers[1].cookies)
+    assert [answer.status_code for answer in wrong] == [200, 200]
+    assert without_tokens(wrong[0]) == without_tokens(wrong[1])
+    assert User.objects.count() == 1
 
 
 # -- API keys on the command line -------------------------------------------------------------

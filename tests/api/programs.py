@@ -3,10 +3,11 @@
 import json
 import secrets
 
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts import keys
-from accounts.models import User
+from accounts.models import ApiKey, User
 from notifications.api.scopes import SCOPES
 from orders.models import Product, Stock
 
@@ -29,6 +30,7 @@ class Program:
         self.client = APIClient(enforce_csrf_checks=True, raise_request_exception=False)
         if user is not None:
             self.key, plain = keys.issue(user=user, name="test", scopes=scopes)
+            ApiKey.objects.filter(pk=self.key.pk).update(last_used_at=timezone.now())  # noted once a minute only
             self.client.credentials(HTTP_AUTHORIZATION=f"Bearer {plain}")
 
     def get(self, path, query=None, **headers):
@@ -65,7 +67,8 @@ def customer(email="ada@example.org", **fields):
 
 
 def staff(email="staff@example.org"):
-    return customer(email, is_staff=True)
+    """Somebody who may do everything."""
+    return customer(email, is_staff=True, is_superuser=True)
 
 
 def sent(response):

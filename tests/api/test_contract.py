@@ -42,7 +42,7 @@ MAY = {
     "deliveries/{id}/discard/": (None, "staff deliveries:write"),
     "events/": ("staff events:read", None),
     "events/{id}/": ("staff events:read", None),
-    "accounts/": (None, "customers:write"),
+    "accounts/": (None, "staff customers:write"),
     "uploads/": (None, "uploads:write"),
     "uploads/{id}/": ("uploads:write", None),
     "webhooks/": ("webhooks:write", "webhooks:write"),

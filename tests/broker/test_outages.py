@@ -50,7 +50,7 @@ def staff_banner(shop):
     visitor.go("/admin/login/?next=/admin/")
     staff = shop.facts["staff"]
     form = next(form for form in visitor.forms() if "password" in form.names)
-    visitor.send(visitor.url, form.fields | {"username": staff["email"], "password": staff["password"]})
+    visitor.send(visitor.url, form.fields | {"login": staff["email"], "password": staff["password"]})
     assert visitor.page.status == 200
     return re.sub(r"\s+", " ", visitor.page.text)
 

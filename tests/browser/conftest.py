@@ -42,7 +42,8 @@ def visit(chromium, shop):
     opened, complaints = [], []
 
     def open_page(**options):
-        context = chromium.new_context(base_url=shop.url, **{"viewport": {"width": 1280, "height": 900}, **options})
+        usual = {"base_url": shop.url, "viewport": {"width": 1280, "height": 900}}
+        context = chromium.new_context(**usual | options)
         context.set_default_timeout(20_000)
         opened.append(context)
         page = context.new_page()

@@ -70,9 +70,9 @@ def staff(visit, shop):
     def log_in(**options):
         page, who = visit(**options), shop.facts["staff"]
         page.goto("/admin/login/?next=/admin/")
-        page.fill("#id_username", who["email"])
-        page.fill("#id_password", who["password"])
-        page.click("#login-form button[type=submit]")
+        page.fill("[name=login]", who["email"])
+        page.fill("[name=password]", who["password"])
+        page.press("[name=password]", "Enter")
         page.wait_for_url("**/admin/")
         return page
 

@@ -22,7 +22,7 @@ from config.bench.ways import RIVALS, WAYS
 from config.env import BASE_DIR
 from config.supervisor import Supervisor
 
-PARTS = ("checkout", "http", "ways", "rivals", "claims", "rescue", "media")
+PARTS = ("checkout", "http", "ways", "rivals", "claims", "rescue", "media", "timing")
 USUAL = ("checkout", "http", "ways")
 PICTURES_SHARE = 20  # a picture is as much work as so many events
 ORDERS_A_SECOND = 50  # a guess: `--count` says how long each load over HTTP lasts
@@ -56,7 +56,7 @@ class Command(BaseCommand):
             facts["http"] = list(_loads(options["count"] / ORDERS_A_SECOND))
         if "ways" in parts or "rivals" in parts:
             facts["ways"] = list(_ways(options["count"], rivals="rivals" in parts))
-        for part, size in (("claims", options["rows"]), ("rescue", options["kills"])):
+        for part, size in (("claims", options["rows"]), ("rescue", options["kills"]), ("timing", options["count"])):
             if part in parts:
                 with _shop() as shop, _database(shop.folder) as url:
                     facts[part] = shop.run(f"config.bench.{part}", size, database_url=url)
@@ -185,6 +185,8 @@ def _report(facts: dict[str, Any]) -> str:
         said += ["", *_claims(facts["claims"])]
     if "rescue" in facts:
         said += ["", _rescue(facts["rescue"])]
+    if "timing" in facts:
+        said += ["", *_timing(facts["timing"])]
     if "media" in facts:
         said += ["", *_of_media(facts["media"])]
     return "\n".join(said)
@@ -216,6 +218,16 @@ def _rescue(seen: dict[str, Any]) -> str:
         f"{seen['kills']} workers killed at work: what each did begins again after"
         f" {seen['p50_s']:.2f} / {seen['p99_s']:.2f} s (p50 / p99), {seen['longest_s']:.2f} s at most"
     )
+
+
+def _timing(seen: dict[str, Any]) -> Iterator[str]:
+    yield f"an address with an account against one without, {seen['pairs']} pairs; medians, t, t of the quickest"
+    for name, one in seen.items():
+        if name != "pairs":
+            yield (
+                f"  {name:<10}{one['known_ms']:>8.2f} / {one['unknown_ms']:.2f} ms: t = {one['t']:+.2f},"
+                f" {one['t_of_the_quick']:+.2f}"
+            )
 
 
 def _of_media(facts: dict[str, Any]) -> Iterator[str]:

@@ -1,0 +1,33 @@
+"""Which letters hold a key, and how they are shown to those who must not have it."""
+
+import re
+from typing import Any, Final
+
+from notifications.mail.models import Letter
+
+_sealed: Final[set[str]] = set()
+# What is random in a link: thirty signs or more without a word's break, in the path or the query.
+KEY: Final = re.compile(r"(?<=[/=])[\w:.~%-]{30,}(?=[/\"'\s<&]|$)")
+HIDDEN: Final = "…"
+NOT_SHOWN: Final = "This letter holds a code or a link that logs somebody in. Only its reader sees it."
+
+
+def seal(*templates: str) -> None:
+    """Letters of these templates log somebody in: no staff page shows what they say."""
+    _sealed.update(templates)
+
+
+def is_sealed(letter: Letter) -> bool:
+    return letter.template in _sealed
+
+
+def without_keys(text: str) -> str:
+    """The same, with what is secret in its links taken out."""
+    return KEY.sub(HIDDEN, text)
+
+
+def shown(letter: Letter, text: str, *, user: Any) -> str:
+    """A part of a letter as this member of the staff may read it: with its keys who may send the letter again."""
+    if is_sealed(letter):
+        return NOT_SHOWN
+    return text if user.has_perm("notifications.resend_letter") else without_keys(text)
