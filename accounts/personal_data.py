@@ -14,10 +14,11 @@ from django.contrib.auth.hashers import make_password
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models import Model, QuerySet
+from django.db.models.functions import Lower
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import ApiKey, Profile, User
+from accounts.models import ApiKey, CodeRequest, Profile, ResetRequest, User
 from notifications import erased
 from notifications.mail.letters import queue_letter
 from notifications.personal_data import exports
@@ -70,6 +71,8 @@ def erase(person: Person) -> None:
     with transaction.atomic():
         for rows in _belongings(person.user_id):
             rows.delete()
+        for asked in (ResetRequest, CodeRequest):
+            asked._base_manager.alias(small=Lower("email")).filter(small__in=person.addresses).delete()
         user = User.objects.filter(pk=person.user_id)
         user.update(**nobody, is_active=False, is_staff=False, is_superuser=False, last_login=None)
     _end_sessions(person)

@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django_structlog.middlewares import RequestMiddleware
 
@@ -77,6 +78,14 @@ def _person_behind(request: HttpRequest) -> str:
     return f"user:{user.pk}" if user is not None and user.is_authenticated else "visitor"
 
 
+def _came_from(request: HttpRequest) -> str:
+    """What the farthest proxy that we trust was asked from, as the limits on tries read it; without one, our peer."""
+    trusted = settings.ALLAUTH_TRUSTED_PROXY_COUNT
+    said = request.headers.get("X-Forwarded-For", "").split(",")
+    believed = said[-trusted].strip() if 0 < trusted <= len(said) else ""
+    return str(believed or request.META.get("REMOTE_ADDR", ""))[:45]
+
+
 class CorrelationMiddleware:
     """Binds the request's id and actor, and answers with `X-Request-ID`.
 
@@ -92,7 +101,7 @@ class CorrelationMiddleware:
             bound(
                 correlation_id=request_id,
                 actor=lambda: _person_behind(request),
-                address=str(request.META.get("REMOTE_ADDR", ""))[:45],
+                address=_came_from(request),
             ),
             tracing.span(str(request.method), kind="SERVER", waybill__request_id=request_id) as span,
         ):

@@ -6,6 +6,7 @@ What a test sees of it, it sees as outsiders do: over HTTP, in up.json, in the m
 import http.client
 import json
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -196,6 +197,12 @@ class Shop:
         """The letters that arrived, newest first; to whom and about what as text that is contained."""
         found = mailbox.mails(self.folder / "mailbox", to=to)
         return [mail for mail in found if about in mail.subject]
+
+    def code_for(self, email):
+        """The newest code in the mailbox that shows an address to be somebody's."""
+        [letter, *_] = until(lambda: self.mailbox(to=email, about="Your code"), within=60)
+        text = mailbox.part(mailbox.read(mailbox.find(self.folder / "mailbox", letter.name)), "plain")
+        return re.search(r"^([0-9A-Z-]{6,12})\s*$", text, re.MULTILINE)[1]
 
     def receipts(self):
         """Every receipt of a letter by the mail server, second receipts of the same one included."""

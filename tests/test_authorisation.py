@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from allauth.mfa.models import Authenticator
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from django.db import transaction
 from django.test import Client
 from django.urls import get_resolver
@@ -16,11 +16,13 @@ from rest_framework.test import APIClient
 from accounts import keys
 from accounts.models import Address, User
 from notifications.api.scopes import SCOPES
+from notifications.audit.models import AuditEntry
+from notifications.campaigns.models import Campaign, Subscriber
 from notifications.mail.models import Letter
-from notifications.pipeline.models import Delivery, Event
+from notifications.pipeline.models import Delivery, Event, Worker
 from notifications.webhooks.models import Endpoint
 from orders import links
-from orders.models import Order, Product, Stock
+from orders.models import Difference, GatewayEvent, Order, Product, ShippingMethod, Stock, TaxRate, Voucher
 from tests.api.programs import ADDRESS
 from uploads.models import Upload
 
@@ -72,11 +74,34 @@ def known(people):
         "accounts/webhooks": endpoint.uid, "accounts/addresses": address.uid, "api-keys": key.pk,
         "passkeys": passkey.pk, "uploads/": upload.uid, "admin/orders/order": order.pk, "admin/orders/stock": stock.pk,
         "admin/orders/product": product.pk, "admin/accounts/user": owner.pk, "admin/notifications/letter": letter.pk,
-        "admin/notifications/event": event.pk, "admin/uploads/upload": upload.pk, "admin/notifications/delivery": delivery.pk,
-        "admin/notifications/endpoint": endpoint.pk, "api/v1/deliveries": delivery.uid, "api/v1/events": event.uid,
+        "admin/notifications/event": event.pk, "admin/uploads/upload": upload.pk,
+        "admin/notifications/delivery": delivery.pk, "admin/notifications/endpoint": endpoint.pk,
+        "admin/notifications/auditentry": AuditEntry.objects.latest("pk").pk, **of_the_shop(order),
+        "admin/notifications/failure": Delivery.objects.create(event=event, handler="x", queue="mail", state="dead",
+            finished_at=event.occurred_at, last_error="No.", fingerprint="f").pk,
+        "api/v1/deliveries": delivery.uid, "api/v1/events": event.uid,
         "api/v1/webhooks": endpoint.uid, "api/v1/uploads": upload.uid, "api/v1/products": product.sku,
         "api/v1/orders": order.number, "api/v1/^orders": order.number, "api/v1/^products": product.sku,
     }  # fmt: skip
+
+
+def of_the_shop(order):
+    """What belongs to nobody; only staff have pages of it."""
+    rows = {
+        "orders/difference": Difference(kind="stray_charge", reference="ch_1", detail="x", order=order),
+        "orders/gatewayevent": GatewayEvent(external_id="evt_1", type="x", state="ignored", payload={},
+                                            occurred_at=order.placed_at),
+        "orders/shippingmethod": ShippingMethod(code="pigeon", name="Pigeon"),
+        "orders/taxrate": TaxRate(country="XX", rate=2100),
+        "orders/voucher": Voucher(code="TEN", kind="percent", value=10),
+        "notifications/campaign": Campaign(name="spring", subject="s", text="t"),
+        "notifications/subscriber": Subscriber(email="reader@example.org"),
+        "notifications/worker": Worker(kind="relay", host="here", pid=1, lock_key=1),
+        "auth/group": Group(name="Packers"),
+    }  # fmt: skip
+    for row in rows.values():
+        row.save()
+    return {f"admin/{path}": row.pk for path, row in rows.items()}
 
 
 def an_order(**fields):

@@ -11,6 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
+from notifications import correlation
 from notifications.campaigns import mailing_list
 from notifications.campaigns.models import Subscriber
 
@@ -30,7 +31,7 @@ def join(request: HttpRequest) -> HttpResponse:
     form, said = JoinForm(request.POST or None), ""
     if request.method == "POST" and form.is_valid():
         said = "asked"
-        if not _too_often(request):
+        if not _too_often():
             with transaction.atomic():
                 mailing_list.join(email=form.cleaned_data["email"])
     return render(request, "notifications/newsletter_join.html", {"form": form, "said": said})
@@ -59,7 +60,7 @@ def leave(request: HttpRequest, token: str) -> HttpResponse:
     return render(request, "notifications/newsletter.html", {"subscriber": subscriber, "said": said, "leaving": True})
 
 
-def _too_often(request: HttpRequest) -> bool:
-    key = f"newsletter:{request.META.get('REMOTE_ADDR', '')}"
+def _too_often() -> bool:
+    key = f"newsletter:{correlation.address()}"
     cache.add(key, 0, timeout=3600)
     return cache.incr(key) > ASKED_AN_HOUR

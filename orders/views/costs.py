@@ -5,6 +5,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
+from notifications import correlation
 from orders import cart as carts
 from orders.guesses import MOST, MOST_FROM_AN_ADDRESS, TooManyGuesses, slowed_down
 from orders.offers import Way, ways
@@ -51,7 +52,7 @@ def costs(request: HttpRequest, basket: carts.Cart, terms: Terms) -> dict[str, A
 
 def price(request: HttpRequest, basket: carts.Cart, terms: Terms) -> Quote:
     """What the order would cost. Raises InvalidOrder, or TooManyGuesses for whoever tries codes."""
-    who = {f"session:{request.session.session_key}": MOST, f"from:{request.META['REMOTE_ADDR']}": MOST_FROM_AN_ADDRESS}
+    who = {f"session:{request.session.session_key}": MOST, f"from:{correlation.address()}": MOST_FROM_AN_ADDRESS}
     with slowed_down(who, code=terms.voucher):
         return quote(
             basket.items,

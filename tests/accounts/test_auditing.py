@@ -10,9 +10,9 @@ from django.test import Client
 from accounts import keys
 from accounts.models import User
 from notifications.models import AuditEntry, Letter
+from tests.accounts.people import PASSWORD, person
 
 pytestmark = pytest.mark.django_db(transaction=True)
-PASSWORD = "correct horse battery"
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def nobody_has_tried():
 
 @pytest.fixture
 def ada():
-    return User.objects.create_user("ada@example.org", PASSWORD)
+    return person("ada@example.org")
 
 
 @pytest.fixture

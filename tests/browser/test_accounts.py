@@ -1,14 +1,11 @@
 """An account from sign-up to its last page: without barriers, without scripts, and with a passkey."""
 
-import re
 import time
 
 import pytest
 from allauth.mfa.totp.internal import auth as totp
 
-from notifications.mail import mailbox
 from tests.browser.faults import faults
-from tests.rig import until
 
 pytestmark = pytest.mark.browser
 PASSWORD = "correct horse battery"
@@ -27,12 +24,6 @@ def press(page, words):
     page.click(f"main button:has-text('{words}')")
 
 
-def code_for(shop, email):
-    [letter, *_] = until(lambda: shop.mailbox(to=email, about="Your code"), within=60)
-    text = mailbox.part(mailbox.read(mailbox.find(shop.folder / "mailbox", letter.name)), "plain")
-    return re.search(r"^([0-9A-Z-]{6,12})\s*$", text, re.MULTILINE)[1]
-
-
 def sign_up(page, shop, email):
     """Yields the pages on the way."""
     page.goto("/accounts/signup/")
@@ -44,7 +35,7 @@ def sign_up(page, shop, email):
     press(page, "Confirm")
     page.wait_for_selector("text=2 tries left")
     yield "code, wrong"
-    page.fill("[name=code]", code_for(shop, email))
+    page.fill("[name=code]", shop.code_for(email))
     press(page, "Confirm")
     page.wait_for_url(lambda url: "confirm-email" not in url)
 

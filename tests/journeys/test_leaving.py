@@ -16,6 +16,7 @@ def signed_up(shop, email):
     visitor = fill_cart(shop)
     visitor.go("/accounts/signup/")
     visitor.submit("/accounts/signup/", email=email, name="Kanarina Vogel", password1=PASSWORD)
+    visitor.submit("/accounts/confirm-email/", code=shop.code_for(email))
     visitor.go("/checkout/")
     return visitor
 
