@@ -165,6 +165,7 @@ CELERY_BROKER_URL = BROKER_URL or "memory://"
 CELERY_RESULT_BACKEND = "django-db"
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
+CELERY_DB_REUSE_MAX = 10**9  # tasks: left to itself Celery connects anew before each (pipeline/tasks.py looks)
 CELERY_TASK_REJECT_ON_WORKER_LOST = False  # rescue does it, and counts; a broker would loop
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1

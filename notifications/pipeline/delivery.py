@@ -26,7 +26,8 @@ TRACEBACK_KEPT = 8_000  # characters: the end of it, where the cause is
 UNREADABLE_WAIT = 60.0  # seconds until we look again whether a deploy has brought what was missing
 
 # Every delivery passes through these three; spelled by hand they cost half of what the ORM takes to spell them anew.
-# In one statement: is it READY and due, its queue not paused, and its handler neither paused nor resting?
+# In one statement: is it READY and due, its queue not paused, and its handler neither paused nor resting? And unless
+# asked for anyway: may it run whatever else runs, since its queue has no limit and its handler does not fail?
 CLAIM = """
     UPDATE notifications_delivery
     SET state = 'running', attempt = attempt + 1, token = token + 1, worker_id = %s, lease_until = %s, started_at = %s
@@ -34,7 +35,11 @@ CLAIM = """
         SELECT 1 FROM notifications_brake AS brake WHERE brake.handler = notifications_delivery.handler
         AND (brake.paused_at IS NOT NULL OR brake.resting_until > %s)) AND NOT EXISTS (
         SELECT 1 FROM notifications_queue AS queue WHERE queue.name = notifications_delivery.queue
-        AND queue.paused_at IS NOT NULL)
+        AND queue.paused_at IS NOT NULL) AND (%s OR NOT EXISTS (
+        SELECT 1 FROM notifications_brake AS brake WHERE brake.handler = notifications_delivery.handler
+        AND brake.fails >= %s) AND NOT EXISTS (
+        SELECT 1 FROM notifications_queue AS queue WHERE queue.name = notifications_delivery.queue
+        AND queue.at_once IS NOT NULL))
     RETURNING *, (
         SELECT fails FROM notifications_brake AS brake WHERE brake.handler = notifications_delivery.handler) AS fails, (
         SELECT at_once FROM notifications_queue AS queue WHERE queue.name = notifications_delivery.queue) AS at_once
@@ -93,29 +98,42 @@ def attempt(*, delivery_id: int, worker: Worker) -> bool:
         except Fenced:
             log.warning("delivery_fenced", **_names(claim))
             _record(claim, Attempt.Outcome.FENCED, message="Rescued meanwhile; this run was undone.")
-    if claim.in_turn:
-        doorbell.ring(surely=True)
+    if claim.in_turn or claim.delivery.order_key is not None:
+        doorbell.ring(surely=claim.in_turn)  # the next one's turn has come
     return True
 
 
 def _claim(delivery_id: int, worker: Worker) -> _Claim | None:
+    row = _take(delivery_id, worker) or _take_if_there_is_room(delivery_id, worker)
+    if row is None:
+        return None
+    [row.event] = Event.objects.raw(EVENT, [row.event_id])
+    facts = vars(row)
+    return _Claim(delivery=row, token=row.token, failing=bool(facts["fails"]), in_turn=bool(facts["at_once"]))
+
+
+def _take(delivery_id: int, worker: Worker, *, anyway: bool = False) -> Delivery | None:
+    """It is RUNNING and the worker's; None when it may not be. A transaction of its own, outside of one."""
     now = timezone.now()
-    leased = now + LEASE
+    values = [worker.pk, now + LEASE, now, delivery_id, now, now, anyway, brakes.TRIPS_AT]
+    return next(iter(Delivery.objects.raw(CLAIM, values)), None)
+
+
+def _take_if_there_is_room(delivery_id: int, worker: Worker) -> Delivery | None:
+    """The same where the queue has a limit or the handler fails: if it is the next, or the one that is tried."""
     with transaction.atomic(durable=True):
-        row = next(iter(Delivery.objects.raw(CLAIM, [worker.pk, leased, now, delivery_id, now, now])), None)
+        row = _take(delivery_id, worker, anyway=True)
         if row is None:
             return None
         fails, at_once = vars(row)["fails"] or 0, vars(row)["at_once"]
+        leased = timezone.now() + LEASE
         rests = fails >= brakes.TRIPS_AT and not brakes.be_the_canary(row.handler, until=leased)
         full = at_once and not queues.has_room(row.queue)
         if rests or full:
             transaction.set_rollback(True)
     if full:
         rescue.hint_anew([delivery_id])
-    if rests or full:
-        return None
-    [row.event] = Event.objects.raw(EVENT, [row.event_id])
-    return _Claim(delivery=row, token=row.token, failing=bool(fails), in_turn=bool(at_once))
+    return None if rests or full else row
 
 
 def _run(claim: _Claim) -> None:

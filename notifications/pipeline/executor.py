@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import structlog
 from django.db import Error, connection, transaction
@@ -20,6 +21,8 @@ BEAT_EVERY = 2.0  # seconds
 RENEW_EVERY = 5  # beats: a third of the lease
 ASK_DATABASE_EVERY = 1.0  # seconds, while it is away
 
+Note = dict[str, Any]  # what a process says of itself
+
 log = structlog.get_logger(__name__)
 
 
@@ -29,12 +32,12 @@ class Executor:
     The lock is held before the row exists, so that nobody can take a newborn process for dead.
     """
 
-    def __init__(self, *, kind: Worker.Kind, queues: str = "") -> None:
+    def __init__(self, *, kind: Worker.Kind, queues: str = "", note: Note | None = None) -> None:
         key = secrets.randbits(31)
         self._lock = process_lock(key)
         self._lock.hold()
         self.worker = Worker.objects.create(
-            kind=kind, host=socket.gethostname(), pid=os.getpid(), lock_key=key, queues=queues
+            kind=kind, host=socket.gethostname(), pid=os.getpid(), lock_key=key, queues=queues, note=note or {}
         )
         self._running: set[int] = set()
         self._stopping = threading.Event()
@@ -138,10 +141,10 @@ _lock = threading.Lock()
 _by_pid: dict[int, Executor] = {}
 
 
-def of_this_process(*, queues: str = "") -> Executor:
+def of_this_process(*, queues: str = "", note: Note | None = None) -> Executor:
     """The Executor of a Celery worker process, made on first use: a forked child gets its own."""
     with _lock:
         if os.getpid() not in _by_pid:
             _by_pid.clear()
-            _by_pid[os.getpid()] = Executor(kind=Worker.Kind.WORKER, queues=queues)
+            _by_pid[os.getpid()] = Executor(kind=Worker.Kind.WORKER, queues=queues, note=note)
         return _by_pid[os.getpid()]

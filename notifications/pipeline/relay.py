@@ -8,7 +8,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -19,7 +19,7 @@ from notifications.pipeline import clock, locks, queues, rescue
 from notifications.pipeline.broker import Broker, BrokerAway
 from notifications.pipeline.doorbell import Bell
 from notifications.pipeline.executor import Executor
-from notifications.pipeline.models import Delivery, Worker
+from notifications.pipeline.models import Worker
 
 SAFETY_POLL = 1.0  # seconds: what a lost ring costs at most
 SLOTS = 8  # handlers the relay runs at once when it must; some of them wait on slow servers
@@ -40,6 +40,8 @@ DUE = """
     AND handler NOT IN (SELECT handler FROM notifications_brake WHERE paused_at IS NOT NULL OR resting_until > %s)
     AND {wanted} ORDER BY available_at, id LIMIT %s
 """
+UPCOMING = "SELECT min(available_at) FROM notifications_delivery WHERE state = 'ready' AND available_at > %s"
+HINTED = "UPDATE notifications_delivery SET hinted_at = %s WHERE state = 'ready' AND id IN ({ids})"
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +56,7 @@ class Relay:
         self._free = threading.Semaphore(SLOTS)
         self._stopping = threading.Event()
         self._rounds_at = float("-inf")
+        self._more_here = False  # what is due may be more than `_due_ids` says
         self._limits: dict[str, int] = {}
         self._served: set[str] = set()
         self._worker_slots = 0
@@ -82,7 +85,6 @@ class Relay:
         self.bell.close()
 
     def _turn(self) -> None:
-        close_old_connections()
         if time.monotonic() - self._rounds_at >= SAFETY_POLL:
             self._rounds()
         dispatched = self._dispatch()
@@ -91,6 +93,7 @@ class Relay:
     def _rounds(self) -> None:
         """Once a second: who died, what time is it, who runs the handlers, what has been forgotten."""
         self._rounds_at = time.monotonic()
+        close_old_connections()
         self.bell.listen()
         clock.tick(timezone.now())
         self._limits = queues.limits()
@@ -100,8 +103,9 @@ class Relay:
         self.executor.note(mode="celery" if self._celery_works else "relay", broker_error=self.broker.error)
         if self._celery_works:
             since = timezone.now() - UNANSWERED_AFTER
-            deaf = sorted(self._served - queues.moving(since))
-            self._run_here(f"available_at < %s AND queue IN ({_marks(deaf)})", [since, *deaf])
+            served, deaf = sorted(self._served), sorted(self._served - queues.moving(since))
+            wanted = f"(queue NOT IN ({_marks(served)}) OR available_at < %s AND queue IN ({_marks(deaf)}))"
+            self._run_here(wanted, [*served, since, *deaf])
 
     def _look_for_workers(self) -> None:
         alive = list(Worker.objects.alive().filter(kind=Worker.Kind.WORKER))
@@ -119,11 +123,16 @@ class Relay:
         if not self._celery_works:
             return self._run_here()
         served = sorted(self._served)
-        self._run_here(f"queue NOT IN ({_marks(served)})", served)
+        if not self._served.issuperset(queues.names()):  # rows in a queue of an older release wait for the rounds
+            self._run_here(f"queue NOT IN ({_marks(served)})", served)
         return self._hint_due(served)
 
     def _due(self, wanted: str, values: Sequence[object], most: int) -> list[tuple[int, str]]:
         """Ids and queues, the longest waiting first; then those of queues with a limit, no more than may run."""
+        found = look_up(wanted, values, most)
+        if self._limits.keys().isdisjoint(queue for _, queue in found):
+            return found
+        # What may not run now must not stand before what may.
         limited = list(self._limits)
         found = look_up(f"{wanted} AND queue NOT IN ({_marks(limited)})", [*values, *limited], most)
         for queue in limited:
@@ -147,19 +156,21 @@ class Relay:
         except BrokerAway:
             return True  # what is left runs here, at once
         if batch:
-            hinted = Delivery.objects.filter(pk__in=[pk for pk, _ in batch], state=Delivery.State.READY)
-            hinted.update(hinted_at=timezone.now())
+            _execute(HINTED.format(ids=_marks(batch)), [timezone.now(), *(pk for pk, _ in batch)])
         return len(batch) >= WINDOW
 
     def _run_here(self, wanted: str = "TRUE", values: Sequence[object] = ()) -> bool:
+        self._more_here = bool(self._due_ids)  # nobody looks up what has come since
         if not self._due_ids:
             # Rows that run here are not READY, and whoever claims one first has it.
-            self._due_ids.extend(pk for pk, _ in self._due(wanted, values, AHEAD))
+            found = self._due(wanted, values, AHEAD)
+            self._more_here = len(found) == AHEAD
+            self._due_ids.extend(pk for pk, _ in found)
         for _ in range(len(self._due_ids)):
             if not self._free.acquire(blocking=False):
                 break
             self._slots.submit(self._work).add_done_callback(_log_failure)
-        return False  # a slot that finds nothing more to do rings
+        return False  # a slot rings when it comes free and there is more
 
     def _work(self) -> None:
         """In a slot: one after another, until none is left."""
@@ -168,7 +179,8 @@ class Relay:
                 self._attempt(delivery_id)
         finally:
             self._free.release()
-            self.bell.ring()
+            if self._due_ids or self._more_here:
+                self.bell.ring()
 
     def _next_id(self) -> int | None:
         try:
@@ -188,12 +200,7 @@ class Relay:
     def _until_next(self) -> float:
         """Seconds until the next row is due or the next rounds are."""
         rounds = SAFETY_POLL - (time.monotonic() - self._rounds_at)
-        upcoming = (
-            Delivery.objects.filter(state=Delivery.State.READY, available_at__gt=timezone.now())
-            .order_by("available_at")
-            .values_list("available_at", flat=True)
-            .first()
-        )
+        upcoming = next_due()
         wait = (upcoming - timezone.now()).total_seconds() if upcoming else SAFETY_POLL
         return max(0.0, min(rounds, wait))
 
@@ -201,10 +208,20 @@ class Relay:
 def look_up(wanted: str, values: Sequence[Any], most: int) -> list[tuple[int, str]]:
     """Ids and queues of what is due and as `wanted` says, the longest waiting first."""
     now = timezone.now()
-    values = [connection.ops.adapt_unknown_value(value) for value in (now, now, *values)]
+    return _execute(DUE.format(wanted=wanted), [now, now, *values, most])
+
+
+def next_due() -> datetime | None:
+    """When the time of the next one comes that waits for its time."""
+    [[found]] = _execute(UPCOMING, [timezone.now()])
+    return None if found is None else datetime.fromisoformat(f"{found}").replace(tzinfo=UTC)
+
+
+def _execute(sql: str, values: Sequence[Any]) -> list[Any]:
+    """The rows that come back, if any do."""
     with connection.cursor() as cursor:
-        cursor.execute(DUE.format(wanted=wanted), [*values, most])
-        return list(cursor.fetchall())
+        cursor.execute(sql, [connection.ops.adapt_unknown_value(value) for value in values])
+        return list(cursor.fetchall()) if cursor.description else []
 
 
 def _marks(values: Sequence[object]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from celery import shared_task, signals
+from django.db import close_old_connections
 
 from notifications.pipeline import executor
 
@@ -14,13 +15,14 @@ STOP_GRACE = 2.5  # seconds; a supervisor that waits 5 s still sees rows given b
 @shared_task(name="waybill.deliver", ignore_result=True, acks_late=True)
 def deliver(delivery_id: int, *, also: Sequence[int] = (), **_: Any) -> int:
     """Run those that are still READY, one after another. Returns how many. What newer releases add is ignored."""
+    close_old_connections()
     return executor.of_this_process().attempt_all([delivery_id, *also])
 
 
 @signals.worker_ready.connect
 def _register(sender: Any, **_: Any) -> None:
-    here = executor.of_this_process(queues=",".join(queue.name for queue in sender.task_consumer.queues))
-    here.note(slots=sender.pool.limit)
+    queues = ",".join(queue.name for queue in sender.task_consumer.queues)
+    executor.of_this_process(queues=queues, note={"slots": sender.pool.limit})
 
 
 @signals.worker_shutting_down.connect
