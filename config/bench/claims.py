@@ -40,7 +40,7 @@ def _both() -> dict[str, dict[str, float]]:
 
     worker = Worker.objects.create(kind=Worker.Kind.WORKER, host="bench", pid=1, lock_key=1)
     _fill(TIMES, state="ready")
-    claimed = _percentiles([_claim(worker.pk) for _ in range(TIMES)])
+    claimed = _percentiles([_claim(worker) for _ in range(TIMES)])
     published = _percentiles([_publish() for _ in range(TIMES)])
     left = Delivery.objects.filter(state__in=["ready", "running"])
     left.update(state="done", finished_at=timezone.now())
@@ -52,22 +52,13 @@ def _percentiles(took: list[float]) -> dict[str, float]:
     return {"p50_ms": statistics.median(took) * 1000, "p99_ms": took[int(TIMES * 0.99) - 1] * 1000}
 
 
-def _claim(worker: int) -> float:
-    from django.db import connection, transaction
-    from django.utils import timezone
+def _claim(worker: Any) -> float:
+    from notifications.pipeline.delivery import take
+    from notifications.pipeline.relay import look_up
 
-    from notifications.pipeline.delivery import CLAIM, LEASE
-    from notifications.pipeline.relay import DUE
-
-    moment = timezone.now()
-    now, lease = (connection.ops.adapt_datetimefield_value(at) for at in (moment, moment + LEASE))
     began = time.perf_counter()
-    with connection.cursor() as cursor:
-        cursor.execute(DUE.format(wanted="TRUE"), [now, now, 1])
-        [(pk, _)] = cursor.fetchall()
-        with transaction.atomic(durable=True):
-            cursor.execute(CLAIM, [worker, lease, now, pk, now, now])
-            cursor.fetchall()
+    [(pk, _)] = look_up("TRUE", [], 1)
+    take(pk, worker)
     return time.perf_counter() - began
 
 

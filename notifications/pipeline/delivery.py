@@ -104,7 +104,7 @@ def attempt(*, delivery_id: int, worker: Worker) -> bool:
 
 
 def _claim(delivery_id: int, worker: Worker) -> _Claim | None:
-    row = _take(delivery_id, worker) or _take_if_there_is_room(delivery_id, worker)
+    row = take(delivery_id, worker) or _take_if_there_is_room(delivery_id, worker)
     if row is None:
         return None
     [row.event] = Event.objects.raw(EVENT, [row.event_id])
@@ -112,7 +112,7 @@ def _claim(delivery_id: int, worker: Worker) -> _Claim | None:
     return _Claim(delivery=row, token=row.token, failing=bool(facts["fails"]), in_turn=bool(facts["at_once"]))
 
 
-def _take(delivery_id: int, worker: Worker, *, anyway: bool = False) -> Delivery | None:
+def take(delivery_id: int, worker: Worker, *, anyway: bool = False) -> Delivery | None:
     """It is RUNNING and the worker's; None when it may not be. A transaction of its own, outside of one."""
     now = timezone.now()
     values = [worker.pk, now + LEASE, now, delivery_id, now, now, anyway, brakes.TRIPS_AT]
@@ -122,7 +122,7 @@ def _take(delivery_id: int, worker: Worker, *, anyway: bool = False) -> Delivery
 def _take_if_there_is_room(delivery_id: int, worker: Worker) -> Delivery | None:
     """The same where the queue has a limit or the handler fails: if it is the next, or the one that is tried."""
     with transaction.atomic(durable=True):
-        row = _take(delivery_id, worker, anyway=True)
+        row = take(delivery_id, worker, anyway=True)
         if row is None:
             return None
         fails, at_once = vars(row)["fails"] or 0, vars(row)["at_once"]

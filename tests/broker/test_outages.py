@@ -1,6 +1,8 @@
 """The mail server is down, the broker is down: buyers notice neither, and nothing is lost."""
 
+import os
 import re
+import signal
 import statistics
 import time
 
@@ -11,6 +13,8 @@ from tests.rig import until
 
 ORDERS_WITHOUT_BROKER = 20
 UNSENT = "SELECT count(*) FROM notifications_letter WHERE state = 'queued'"
+PROFILES = """SELECT count(*) FROM accounts_profile AS p JOIN accounts_user AS u ON u.id = p.user_id
+    WHERE u.email LIKE %s"""
 LAST_ERROR = "d.handler, d.last_error"
 
 
@@ -105,3 +109,42 @@ def test_when_the_broker_is_back_celery_takes_over_again(shop, broker, post):
     until(celery_runs_everything, within=60, what="Celery to take over")
     # The banner tells what the relay last said of itself, which it says with its heartbeat.
     until(lambda: "The broker does not answer" not in staff_banner(shop), within=10, what="the banner to go")
+
+
+def sign_up(shop, email):
+    visitor = Visitor(shop.url)
+    visitor.go("/accounts/signup/")
+    began = time.monotonic()
+    visitor.submit("/accounts/signup/", email=email, password1="correct horse battery")
+    return visitor, time.monotonic() - began
+
+
+def letters_to(post, email):
+    time.sleep(0.2)
+    return sorted(letter.subject for letter in post.letters if email in letter.to)
+
+
+def test_with_mail_server_broker_worker_and_relay_down_people_register_and_all_comes_once(
+    shop, broker, post, no_letter_twice
+):
+    _, healthy = sign_up(shop, "before@example.com")
+    until(lambda: len(letters_to(post, "before@example.com")) == 2, within=40, what="the letters")
+    emails = [f"person{n}@example.com" for n in range(3)]
+
+    broker.lose()
+    post.kill()
+    stopped = [shop.kill(name, signal.SIGSTOP) for name in ("worker", "relay")]
+    try:
+        answers = [sign_up(shop, email) for email in emails]
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+    assert [visitor.url.endswith("/accounts/confirm-email/") for visitor, _ in answers] == [True] * 3
+    assert max(took for _, took in answers) < 2 * healthy + 0.5
+    post.start()
+    broker.start()
+
+    wanted = letters_to(post, "before@example.com")
+    for email in emails:
+        until(lambda email=email: letters_to(post, email) == wanted, within=60, what=f"the letters to {email}")
+    assert tables.rows(shop, PROFILES, "person%@example.com") == [(3,)]
