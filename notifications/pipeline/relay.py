@@ -6,7 +6,7 @@ Several relays may run: claims and hints are conditional, clock events carry a d
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -55,7 +55,8 @@ class Relay:
         self._due_ids: deque[int] = deque()
         self._free = threading.Semaphore(SLOTS)
         self._stopping = threading.Event()
-        self._rounds_at = float("-inf")
+        self._rounds_at = 0.0
+        self._chores: deque[Callable[[], None]] = deque()
         self._more_here = False  # what is due may be more than `_due_ids` says
         self._limits: dict[str, int] = {}
         self._served: set[str] = set()
@@ -65,13 +66,14 @@ class Relay:
         """Until `stop` is called. Survives the database being away."""
         while not self._stopping.is_set():
             try:
-                self._turn()
+                self._rounds()
+                while not self._stopping.is_set():
+                    self._turn()
             except Error as error:
                 log.warning("relay_waits_for_database", error=str(error))
                 self.bell.deafen()
                 connection.close()
                 self._stopping.wait(SAFETY_POLL)
-                self._rounds_at = float("-inf")
 
     def stop(self) -> None:
         self._stopping.set()
@@ -85,34 +87,51 @@ class Relay:
         self.bell.close()
 
     def _turn(self) -> None:
-        if time.monotonic() - self._rounds_at >= SAFETY_POLL:
-            self._rounds()
+        """What is due, and one chore: all of them at once would hold up what comes meanwhile."""
+        if not self._chores and time.monotonic() - self._rounds_at >= SAFETY_POLL:
+            self._set_out()
+        if self._chores:
+            self._chores.popleft()()
         dispatched = self._dispatch()
-        self.bell.wait(0 if dispatched else self._until_next())
+        self.bell.wait(0 if dispatched or self._chores else self._until_next())
 
     def _rounds(self) -> None:
-        """Once a second: who died, what time is it, who runs the handlers, what has been forgotten."""
+        """All chores, before anything else is known."""
+        self._set_out()
+        while self._chores:
+            self._chores.popleft()()
+
+    def _set_out(self) -> None:
+        """Once a second: what time is it, who died, who runs the handlers, what has been forgotten."""
         self._rounds_at = time.monotonic()
         close_old_connections()
         self.bell.listen()
+        chores = (self._tell_the_time, self._look_for_the_dead, self._look_for_workers, self._look_for_the_forgotten)
+        self._chores = deque(chores)
+
+    def _tell_the_time(self) -> None:
         clock.tick(timezone.now())
-        self._limits = queues.limits()
+
+    def _look_for_the_dead(self) -> None:
         if locks.settled():
             rescue.rescue_abandoned(but=self.executor.worker)
-        self._look_for_workers()
-        self.executor.note(mode="celery" if self._celery_works else "relay", broker_error=self.broker.error)
-        if self._celery_works:
-            since = timezone.now() - UNANSWERED_AFTER
-            served, deaf = sorted(self._served), sorted(self._served - queues.moving(since))
-            wanted = f"(queue NOT IN ({_marks(served)}) OR available_at < %s AND queue IN ({_marks(deaf)}))"
-            self._run_here(wanted, [*served, since, *deaf])
 
     def _look_for_workers(self) -> None:
+        self._limits = queues.limits()
         alive = list(Worker.objects.alive().filter(kind=Worker.Kind.WORKER))
         self._served = {name for worker in alive for name in worker.queues.split(",") if name}
         # A worker of an older release says nothing of its slots, and knows no hint that names several deliveries.
         slots = [worker.note.get("slots", 0) for worker in alive]
         self._worker_slots = sum(slots) if all(slots) else 0
+        self.executor.note(mode="celery" if self._celery_works else "relay", broker_error=self.broker.error)
+
+    def _look_for_the_forgotten(self) -> None:
+        """What waits in queues that nobody serves, or whose workers are deaf, runs here."""
+        if self._celery_works:
+            since = timezone.now() - UNANSWERED_AFTER
+            served, deaf = sorted(self._served), sorted(self._served - queues.moving(since))
+            wanted = f"(queue NOT IN ({_marks(served)}) OR available_at < %s AND queue IN ({_marks(deaf)}))"
+            self._run_here(wanted, [*served, since, *deaf])
 
     @property
     def _celery_works(self) -> bool:
