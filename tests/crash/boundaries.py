@@ -22,6 +22,7 @@ from django.db import connection
 
 SIDES = ("before", "after")
 KINDS = ("sql", "commit", "rollback", "gateway", "smtp", "file", "answer")
+CLAIM = "UPDATE notifications_delivery"  # outside of a transaction: a worker's claim, which is its own COMMIT
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,8 @@ def instrument(boundaries: Boundaries) -> None:
 
 def _watch_database(boundaries):
     def statement(execute, sql, params, many, context):
-        with boundaries.crossing("sql", short(sql)):
+        claims = short(sql) == CLAIM and not connection.in_atomic_block
+        with boundaries.crossing("sql", short(sql), Progress.commit if claims else _having()):
             return execute(sql, params, many, context)
 
     connection.execute_wrappers.append(statement)

@@ -13,6 +13,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -114,6 +115,7 @@ class Stage:
         return Actor(hits=self.hits_file, log=self.folder / "actors.log", prepare=lambda: self._prepare(mutate))
 
     def _prepare(self, mutate: Callable[[], None]) -> None:
+        from accounts import keys
         from notifications.pipeline import doorbell
         from notifications.webhooks import interest
         from orders import recovery
@@ -122,6 +124,7 @@ class Stage:
         # What is remembered for a while would be a boundary that comes and goes.
         doorbell.NOTIFY_EVERY = 0.0
         vars(interest)["REMEMBERED"] = -1.0
+        vars(keys)["NOTED_EVERY"] = timedelta(0)
         if self.patience is not None:
             vars(stripe_client)["TOTAL_SECONDS"] = vars(recovery)["BRIEFLY"] = self.patience
             vars(stripe_client)["LIST_SECONDS"] = 10 * self.patience
