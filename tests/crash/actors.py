@@ -170,7 +170,7 @@ def _played(part, pipe):
         return {"broke": traceback.format_exc()[-4000:]}
     finally:
         seen, _ = watched.seen, watched.start("", None, None)
-    return {"gave": gave, "seen": [[b.n, b.kind, b.text] for b in seen] if part.count else []}
+    return {"gave": gave, "seen": [[b.n, b.kind, b.text, b.lasting] for b in seen] if part.count else []}
 
 
 def _tell(pipe, value):

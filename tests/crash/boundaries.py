@@ -22,6 +22,7 @@ from django.db import connection
 
 SIDES = ("before", "after")
 KINDS = ("sql", "commit", "rollback", "gateway", "smtp", "file", "answer")
+WRITES = ("INSERT", "UPDATE", "DELETE", "SELECT pg_notify")  # outside of a transaction they are done at once
 CLAIM = "UPDATE notifications_delivery"  # outside of a transaction: a worker's claim, which is its own COMMIT
 
 
@@ -32,6 +33,7 @@ class Boundary:
     n: int
     kind: str
     text: str
+    lasting: bool  # it leaves something that outlives the process: what only reads, or is not committed yet, does not
 
     def __str__(self):
         return f"{self.n} {self.kind} {self.text}"
@@ -86,9 +88,9 @@ class Boundaries:
         self._flow, self._point, self.progress = flow, point, Progress()
 
     @contextlib.contextmanager
-    def crossing(self, kind: str, text: str, reached=lambda progress: None):
+    def crossing(self, kind: str, text: str, reached=lambda progress: None, *, lasting=True):
         """The body is what lies between the two sides of a boundary; `reached` notes how far one is behind it."""
-        boundary = Boundary(len(self.seen) + 1, kind, text)
+        boundary = Boundary(len(self.seen) + 1, kind, text, lasting)
         self.seen.append(boundary)
         self._of_kind[kind] += 1
         nth = self._of_kind[kind]
@@ -122,13 +124,14 @@ def instrument(boundaries: Boundaries) -> None:
 
 def _watch_database(boundaries):
     def statement(execute, sql, params, many, context):
-        claims = short(sql) == CLAIM and not connection.in_atomic_block
-        with boundaries.crossing("sql", short(sql), Progress.commit if claims else _having()):
+        alone = not connection.in_atomic_block
+        reached = Progress.commit if alone and short(sql) == CLAIM else _having()
+        with boundaries.crossing("sql", short(sql), reached, lasting=alone and short(sql).startswith(WRITES)):
             return execute(sql, params, many, context)
 
     connection.execute_wrappers.append(statement)
     _wrap(connection, "_commit", lambda: boundaries.crossing("commit", "COMMIT", Progress.commit))
-    _wrap(connection, "_rollback", lambda: boundaries.crossing("rollback", "ROLLBACK"))
+    _wrap(connection, "_rollback", lambda: boundaries.crossing("rollback", "ROLLBACK", lasting=False))
 
 
 def short(sql: str) -> str:

@@ -27,6 +27,7 @@ class Swept:
     flow: str
     least: int
     boundaries: list[list[Any]] = field(default_factory=list)
+    firsts: int = 0  # deaths after which each second death was died, when pairs were swept
     kills: int = 0
     hits: int = 0
     points: dict[str, int] = field(default_factory=dict)
@@ -37,7 +38,7 @@ def sweep(stage: Stage, flow: Flow) -> Swept:
     """Every boundary of `flow`, before and after."""
     stage.clear()
     swept = Swept(flow.name, flow.least, boundaries=_count(stage, flow))
-    kills = [Kill(n, side) for n, _, _ in swept.boundaries for side in SIDES]
+    kills = [Kill(n, side) for n, *_ in swept.boundaries for side in SIDES]
     tags = [f"{flow.name}-{kill.side}-{kill.n}" for kill in kills]
     stories = [Story(facts) for facts in stage.ask(_prepared, flow.name, tags)]
     for kill, story in zip(kills, stories, strict=True):
@@ -51,15 +52,17 @@ def sweep(stage: Stage, flow: Flow) -> Swept:
 def sweep_pairs(stage: Stage, flow: Flow) -> Swept:
     """Each death, and after it each death of whoever carries on: the client's second try, or the relay.
 
-    Here a process dies before each boundary and after the last. Between two boundaries it touches nothing outside
-    itself, so dying behind the one leaves the same world as dying before the next; `sweep` does both all the same.
+    The first death is died once for each world that it can leave: before everything, and behind each boundary that
+    leaves something lasting. What only reads, or is not committed yet, dies with its process; `sweep` dies there all
+    the same. The second death is died before each boundary and after the last.
     """
     stage.clear()
     swept = Swept(flow.name, flow.least, boundaries=_count(stage, flow))
-    last = len(swept.boundaries)
-    for first in (*(Kill(n, "before") for n in range(1, last + 1)), Kill(last, "after")):
+    firsts = [Kill(1, "before"), *(Kill(n, "after") for n, _, _, lasting in swept.boundaries if lasting)]
+    for first in firsts:
         stage.clear()
         _second_deaths(stage, flow, first, swept)
+    swept.firsts = len(firsts)
     return swept
 
 
@@ -157,7 +160,7 @@ def _try_again(stage, flow, stories):
 def table(swept: list[Swept]) -> str:
     lines = [f"{'flow':14}{'boundaries':>11}{'kills':>7}{'hits':>7}  by kind and point"]
     for one in swept:
-        kinds = Counter(kind for _, kind, _ in one.boundaries)
+        kinds = Counter(kind for _, kind, *_ in one.boundaries)
         said = " ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
         reached = " ".join(f"{point}:{count}" for point, count in sorted(one.points.items()))
         lines.append(f"{one.flow:14}{len(one.boundaries):11}{one.kills:7}{one.hits:7}  {said} | {reached}")
@@ -173,7 +176,7 @@ def main(stage: Stage, arguments: list[str]) -> int:
     work = sweep_pairs if given.pairs else sweep
     swept = [work(stage, FLOWS[name]) for name in given.flow or FLOWS]
     if given.list:
-        print("\n".join(f"{one.flow} {n} {kind} {text}" for one in swept for n, kind, text in one.boundaries))
+        print("\n".join(f"{one.flow} {n} {kind} {text}" for one in swept for n, kind, text, _ in one.boundaries))
     print(table(swept))
     print("\n".join(f"{one.flow}: {line}" for one in swept for line in one.wrong))
     print(json.dumps([vars(one) for one in swept]))

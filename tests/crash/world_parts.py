@@ -59,7 +59,7 @@ def counted(stage: Stage) -> dict[str, dict[str, int]]:
         stage.clear()
         facts, flow = stage.ask(flows.prepare, name, "count"), flows.FLOWS[name]
         ending = stage.player(0).start(Part(flow.act, (facts,), name, flow.point, count=True)).ending()
-        counts[name] = dict(Counter(kind for _, kind, _ in ending.seen))
+        counts[name] = dict(Counter(kind for _, kind, *_ in ending.seen))
     return counts
 
 
