@@ -42,9 +42,9 @@ def minute(deliver_due):
     """The next minute: all that waits may be tried, what was tried last comes last, and every rest is over."""
 
     def pass_it():
-        for row in Delivery.objects.filter(state="ready"):
-            row.available_at = timezone.now() - timedelta(seconds=20 - row.attempt)
-            row.save(update_fields=["available_at"])
+        for attempt in Delivery.objects.filter(state="ready").values_list("attempt", flat=True).distinct():
+            due = timezone.now() - timedelta(seconds=20 - attempt)
+            Delivery.objects.filter(state="ready", attempt=attempt).update(available_at=due)
         Brake.objects.exclude(resting_until=None).update(resting_until=timezone.now())
         deliver_due()
 
