@@ -22,7 +22,16 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 site.WHITENOISE_AUTOREFRESH = True
 
 
-LONGEST = ("test_on_postgresql.py", "test_worlds.py", "test_boundary_sweep.py")
+LONGEST = (
+    "test_on_postgresql.py",
+    "test_worlds.py",
+    "test_boundary_sweep.py",
+    "test_kills.py",
+    "test_mutants.py",
+    "test_soak.py",
+    "test_machine.py",
+    "test_last_unit.py",
+)
 
 
 def pytest_collection_modifyitems(items):
