@@ -4,8 +4,10 @@ What may go back is counted on the payment itself (`refunded`, within `captured`
 requests at once give back no more than was taken. A refund's id is its key at the gateway.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from django.db import transaction
 from django.db.models import F
@@ -74,9 +76,24 @@ def refund(
     Returns the refunds (one for each payment that the money came from): `done`, `failed`, or open while the gateway
     has not answered, which is followed up. Raises OverRefund, BadUnits, WrongStatus, or KeyReused.
     """
+    wanted = partial(decide, amount=amount, lines=lines, reason=reason, restock=restock, cause=cause)
+    return _given_back(order, wanted, cause, key)
+
+
+def again(*, lost: Refund, key: Key | None = None) -> list[Refund]:
+    """Ask anew for a refund that failed: the same amount, of the same lines, of which nothing more is taken out.
+
+    Returns what `refund` returns, and raises what it raises; WrongStatus also when the failed one was made good since.
+    """
+    return _given_back(lost.order, lambda held: _decide_again(held, lost), Cause(lost.cause), key)
+
+
+def _given_back(
+    order: Order, choose: Callable[[Order], list[Refund]], cause: Refund.Cause, key: Key | None
+) -> list[Refund]:
     decided = idempotency.once(
         key,
-        make=lambda: _decide(order, amount, lines, reason, restock, cause, key),
+        make=lambda: _decide(order, choose, cause, key),
         find=lambda made: list(Refund.objects.filter(pk__in=filter(None, made.removeprefix("refund:").split(",")))),
     )
     for one in decided:
@@ -85,21 +102,22 @@ def refund(
 
 
 def _decide(
-    given: Order,
-    amount: int | None,
-    lines: Sequence[Units],
-    reason: str,
-    restock: bool,
-    cause: Refund.Cause,
-    key: Key | None,
+    given: Order, choose: Callable[[Order], list[Refund]], cause: Refund.Cause, key: Key | None
 ) -> list[Refund]:
     with transaction.atomic(durable=True):
         order = Order.objects.select_for_update().get(pk=given.pk)
-        made = decide(order, amount=amount, lines=lines, reason=reason, restock=restock, cause=cause)
+        made = choose(order)
         audit.decided("order.refund", about=order, after={"refunds": as_facts(made), "cause": str(cause)})
         if key is not None:
             idempotency.claim(key=key, made="refund:" + ",".join(str(one.pk) for one in made))
     return made
+
+
+def _decide_again(order: Order, lost: Refund) -> list[Refund]:
+    if not order.refunds.lost().filter(pk=lost.pk).exists():
+        raise WrongStatus(f"the refund of {lost} was made good since")
+    lines = [Units(sku=sku, quantity=count) for sku, count in lost.lines]
+    return decide(order, amount=lost.amount, lines=lines, reason=lost.reason, cause=Cause(lost.cause), out_already=True)
 
 
 def as_facts(made: Sequence[Refund]) -> list[dict[str, object]]:
@@ -115,11 +133,13 @@ def decide(
     reason: str = "",
     restock: bool = False,
     cause: Refund.Cause,
+    out_already: bool = False,
 ) -> list[Refund]:
-    """What `refund` decides, inside a transaction that holds the order's row."""
+    """What `refund` decides, inside a transaction that holds the order's row. With `out_already`, no units leave it."""
     if order.status not in REFUNDABLE:
         raise WrongStatus(f"{order} is {order.status}: there is nothing to give back")
-    waiting = order.paid_at is not None and cause != Cause.RETURN  # on our shelves, what has not been sent
+    # On our shelves, what has not been sent.
+    waiting = order.paid_at is not None and cause != Cause.RETURN and not out_already
     lines = merged(lines)
     worth = _take_out(order, lines, restock=restock, waiting=waiting) if lines else refundable(order)
     if restock and waiting and not lines:
@@ -138,14 +158,14 @@ def _take_out(order: Order, lines: Sequence[Units], *, restock: bool, waiting: b
 
     Units that are not `waiting` with us had left and came back, or were never sold: the shelf has nothing of them.
     """
-    worth, back = 0, {}
+    worth, back, owed = 0, {}, _owed(order)
     rows = {line.sku: line for line in order.lines.select_related("product").order_by("product_id")}
     for units in sorted(lines, key=lambda units: rows[units.sku].product_id if units.sku in rows else 0):
         line = rows.get(units.sku)
         left = line.quantity - line.refunded if line else 0
         if line is None or not 1 <= units.quantity <= left:
             raise BadUnits(units.sku, wanted=units.quantity, left=left)
-        unsent = min(units.quantity, line.shippable) if waiting else 0
+        unsent = min(max(units.quantity - _first_of(line, owed), 0), line.shippable) if waiting else 0
         worth += worth_of(order, line, units.quantity)
         OrderLine.objects.filter(pk=line.pk).update(
             refunded=F("refunded") + units.quantity, cancelled=F("cancelled") + unsent
@@ -154,6 +174,20 @@ def _take_out(order: Order, lines: Sequence[Units], *, restock: bool, waiting: b
     if restock:
         inventory.put_back(order=order, units=back, reason=StockMovement.Reason.CANCELLED)
     return worth
+
+
+def _owed(order: Order) -> Counter[str]:
+    """Units of each SKU whose refund failed: they were taken out, or came back, and are not given back for."""
+    owed: Counter[str] = Counter()
+    for lost in order.refunds.lost():
+        for sku, count in lost.lines:
+            owed[sku] += count
+    return owed
+
+
+def _first_of(line: OrderLine, owed: Counter[str]) -> int:
+    """Units that come first when the line is given back for: nothing more is taken out for them."""
+    return max(min(owed[line.sku], line.cancelled + line.returned - line.refunded), 0)
 
 
 def _take_out_unsent(order: Order) -> list[Units]:

@@ -30,7 +30,7 @@ from orders.fulfilment import NotPaid
 from orders.idempotency import Key, KeyReused
 from orders.inventory import OutOfStock
 from orders.models import Order, Refund
-from orders.refunds import BadUnits, OverRefund, Units
+from orders.refunds import BadUnits, OverRefund
 from orders.returning import AlreadyAnswered
 from orders.status import WrongStatus
 from orders.templatetags.shop import money
@@ -121,7 +121,7 @@ class OrderActions(admin.ModelAdmin):  # type: ignore[type-arg]
         """Ask the bank once more for a refund that did not work: a new refund of the same amount and lines."""
         order = self._to_change(request, pk, RefundForm.permission())
         lost = get_object_or_404(Refund, pk=refund, order=order, state=Refund.State.FAILED)
-        level, words = _again(request, order, lost)
+        level, words = _again(request, lost)
         self.message_user(request, words, level)
         return redirect("admin:orders_order_change", pk)
 
@@ -131,16 +131,10 @@ class OrderActions(admin.ModelAdmin):  # type: ignore[type-arg]
         return get_object_or_404(Order.objects.prefetch_related("attempts", "lines"), pk=pk)
 
 
-def _again(request: HttpRequest, order: Order, lost: Refund) -> Done:
+def _again(request: HttpRequest, lost: Refund) -> Done:
     try:
-        made = refunds.refund(
-            order=order,
-            amount=lost.amount,
-            lines=[Units(sku=sku, quantity=count) for sku, count in lost.lines],
-            reason=lost.reason,
-            cause=Refund.Cause(lost.cause),
-            key=_key(request, request.POST.get("key", ""), f"again {lost.pk}"),
-        )
+        key = _key(request, request.POST.get("key", ""), f"again {lost.pk}")
+        made = refunds.again(lost=lost, key=key)
     except OverRefund as refusal:
         return messages.WARNING, f"Nothing was done: only {money(refusal.left, lost.currency)} is left to give back."
     except (BadUnits, WrongStatus, KeyReused):

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from django.db.models import Count, Max, Min, Q, Sum
+from django.db.models import Count, F, Max, Min, Q, Sum
 from django.utils import timezone
 
 from orders.books.ledger import Ledger
@@ -32,6 +32,8 @@ def stock_adds_up(_: Ledger) -> Iterator[str]:
         if stock.reserved != held.get(stock.product_id, 0):
             yield f"{stock.product.sku}: {stock.reserved} reserved, holds say {held.get(stock.product_id, 0)}"
     yield from _orders_took_what_they_sold()
+    for line in OrderLine.objects.filter(quantity__lt=F("shipped") + F("cancelled")).select_related("order"):
+        yield f"{line.order}: of {line} {line.shipped} were shipped and {line.cancelled} taken out"
 
 
 def _orders_took_what_they_sold() -> Iterator[str]:

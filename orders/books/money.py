@@ -1,6 +1,7 @@
 """What was taken, what was given back, and that both are what our rows say."""
 
-from collections import defaultdict
+import json
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -107,7 +108,42 @@ def refunds_within_captured(ledger: Ledger) -> Iterator[str]:
             yield f"{attempt.order}: the bank gave back {ledger.refunded[str(attempt.pk)]} of {attempt.captured}"
     for attempt in PaymentAttempt.objects.filter(refunded__gt=F("captured")).select_related("order"):
         yield f"{attempt.order}: {attempt.refunded} given back of {attempt.captured}"
+    yield from _withdrawn_units_not_given_back()
     yield from _refunds_at_the_bank(ledger)
+
+
+def _withdrawn_units_not_given_back() -> Iterator[str]:
+    """A unit that was taken out of an order was given back for, or is owed: it waits in a refund that failed.
+
+    An order that was called off as a whole gives back an amount, not units.
+    """
+    owed, of_returns = _units_of_refunds()
+    lines = OrderLine.objects.filter(cancelled__gt=0).select_related("order")
+    for line in lines.exclude(order__status__in=[Order.Status.CANCELLED, Order.Status.EXPIRED]):
+        of_line = line.order_id, line.sku
+        given = line.refunded - of_returns[of_line] + owed[of_line]
+        if line.cancelled > given:
+            yield f"{line.order}: {line.cancelled} {line.sku} taken out, {max(given, 0)} given back for or owed"
+    for order in Order.objects.filter(status=Order.Status.CANCELLED).prefetch_related("attempts"):
+        left = sum(attempt.captured - attempt.refunded for attempt in order.attempts.all())
+        if left and left > sum(refund.amount for refund in order.refunds.lost()):
+            yield f"{order} is cancelled, and {left} of its money is neither given back nor owed"
+
+
+def _units_of_refunds() -> tuple[Counter[tuple[int, str]], Counter[tuple[int, str]]]:
+    """By order and SKU: units taken out whose refund failed and was not repeated, and units given back as returns."""
+    owed: Counter[tuple[int, str]] = Counter()
+    of_returns: Counter[tuple[int, str]] = Counter()
+    repeatable: Counter[tuple[int, str]] = Counter()
+    for refund in Refund.objects.exclude(lines=[]).order_by("created_at", "pk"):
+        failed, same = refund.state == Refund.State.FAILED, (refund.order_id, json.dumps(refund.lines))
+        repeats = not failed and repeatable[same] > 0
+        repeatable[same] += failed - repeats
+        for sku, count in refund.lines:
+            owed[refund.order_id, sku] += count * (failed - repeats)
+            if refund.cause == Refund.Cause.RETURN and not failed:
+                of_returns[refund.order_id, sku] += count
+    return owed, of_returns
 
 
 def _refunds_at_the_bank(ledger: Ledger) -> Iterator[str]:

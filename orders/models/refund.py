@@ -1,7 +1,7 @@
 import uuid
 from collections import defaultdict
 from itertools import chain
-from typing import Self
+from typing import Any, Self
 
 from django.db import models
 from django.db.models import Q
@@ -16,18 +16,20 @@ class RefundQuerySet(models.QuerySet["Refund"]):
     def lost(self) -> Self:
         """Those that failed and were not made good: a person has to find a way.
 
-        A refund of the same amount makes one of them good, the last before it. Two queries, of the orders concerned.
+        A refund of the same amount makes one of them good: the last before it of the same lines, or else the last.
+        Two queries, of the orders concerned.
         """
         failed = self.filter(state=Refund.State.FAILED)
         told = Refund.objects.filter(order__in=failed.values("order")).order_by("created_at", "pk")
-        lost: defaultdict[tuple[int, int], list[uuid.UUID]] = defaultdict(list)
-        for pk, order, amount, state in told.values_list("pk", "order", "amount", "state"):
+        lost: defaultdict[tuple[int, int], list[tuple[uuid.UUID, Any]]] = defaultdict(list)
+        for pk, order, amount, state, lines in told.values_list("pk", "order", "amount", "state", "lines"):
             waiting = lost[order, amount]
             if state == Refund.State.FAILED:
-                waiting.append(pk)
+                waiting.append((pk, lines))
             elif waiting:
-                waiting.pop()
-        return failed.filter(pk__in=list(chain.from_iterable(lost.values())))
+                same = [one for one in waiting if one[1] == lines]
+                waiting.remove((same or waiting)[-1])
+        return failed.filter(pk__in=[pk for pk, _ in chain.from_iterable(lost.values())])
 
 
 class Refund(models.Model):

@@ -5,10 +5,13 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import call_command
+from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
 from orders.books import invariants
+from orders.fulfilment import cancel
+from orders.gateways.base import RefundOutcome, RefundStatus
 from orders.models import (
     Invoice,
     Order,
@@ -20,7 +23,8 @@ from orders.models import (
     StockMovement,
     Voucher,
 )
-from orders.refunds import refund
+from orders.refunds import Units, again, refund
+from orders.repayment import settle_refund
 from tests.orders.conftest import left
 
 
@@ -56,6 +60,58 @@ def test_a_refund_the_bank_knows_nothing_of_is_seen(buy, in_order):
     Refund.objects.update(amount=99, finished_at=timezone.now() - timedelta(minutes=2))
 
     assert "I11" in red()
+
+
+def test_a_unit_taken_out_without_its_money_is_seen(buy, bank, in_order):
+    order = buy()
+    refund(order=order, lines=[Units(sku="MUG", quantity=1)])
+    assert in_order() == {}
+
+    OrderLine.objects.filter(sku="MUG").update(cancelled=2)
+
+    assert in_order() == {"I11": [f"{order}: 2 MUG taken out, 1 given back for or owed"]}
+
+
+def test_a_unit_whose_refund_failed_is_owed_until_it_is_given_back(buy, in_order):
+    order = buy(card="pm_card_refundFail")
+    [lost] = refund(order=order, lines=[Units(sku="MUG", quantity=1)])
+    settle_refund(refund_id=lost.pk, outcome=RefundOutcome(status=RefundStatus.FAILED, code="closed_card"))
+    assert "I11" not in red()
+
+    again(lost=lost)
+
+    assert "I11" not in red()
+    OrderLine.objects.filter(sku="MUG").update(cancelled=2)  # as giving it back again once took another unit out
+    assert "I11" in red()
+
+
+def test_a_cancelled_order_whose_money_stayed_is_seen(buy, in_order):
+    cancel(order=buy())
+    order = buy(mugs=1)
+    assert in_order() == {}
+
+    Order.objects.filter(pk=order.pk).update(status="cancelled")
+
+    assert f"{order} is cancelled, and {order.total} of its money is neither given back nor owed" in in_order()["I11"]
+
+
+def test_more_units_gone_than_were_bought_are_seen(buy):
+    """The database refuses them; the doctor looks all the same, as after a restored backup without its constraints."""
+    buy()
+    sqlite = connection.vendor == "sqlite"
+    unguarded = "ALTER TABLE orders_orderline DROP CONSTRAINT line_units_known"
+    let = "PRAGMA ignore_check_constraints = 1" if sqlite else unguarded
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(let)
+            OrderLine.objects.filter(sku="MUG").update(shipped=F("quantity"), cancelled=1, refunded=1)
+            seen = {checked.id: checked.examples for checked in invariants()}["I4"]
+            transaction.set_rollback(True)
+    finally:
+        if sqlite:
+            connection.cursor().execute("PRAGMA ignore_check_constraints = 0")
+
+    assert [words for words in seen if "2 were shipped and 1 taken out" in words]
 
 
 def test_a_voucher_used_too_often_is_seen(buy, in_order):

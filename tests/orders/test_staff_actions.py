@@ -214,6 +214,62 @@ def test_a_refund_that_failed_needs_attention_and_is_given_again_by_its_button(s
     assert "did not give back" not in words(staff.get(page(order)))
 
 
+@pytest.fixture
+def refused(staff, order, bank):
+    """One of the two mugs was taken out and put on the shelf; the bank did not give its money back, and would now."""
+    bank.refunds = RefundStatus.FAILED
+    press(staff, order, "refund", what="lines", restock="on", **{units(order): "1"})
+    bank.refunds = RefundStatus.DONE
+    return Refund.objects.get()
+
+
+def again(browser, lost):
+    path = f"{ORDERS}{lost.order_id}/refund/{lost.pk}/again/"
+    return words(browser.post(path, {"key": str(uuid.uuid4())}, follow=True))
+
+
+def test_giving_units_back_again_takes_no_further_units_out(staff, order, refused):
+    assert "€12.00 given back." in again(staff, refused)
+
+    line = order.lines.get()
+    assert (line.cancelled, line.refunded, line.shippable, Product.objects.get().stock.on_hand) == (1, 1, 1, 9)
+    press(staff, order, "ship")
+    assert (Order.objects.get().status, order.lines.get().shipped) == ("shipped", 1)
+
+
+def test_units_whose_refund_failed_are_given_back_by_the_form_without_taking_more_out(staff, order, refused):
+    press(staff, order, "refund", what="lines", **{units(order): "1"})
+
+    line = order.lines.get()
+    assert (line.cancelled, line.refunded, line.shippable) == (1, 1, 1)
+
+
+def test_what_was_made_good_meanwhile_is_not_given_back_again(staff, order, refused, bank):
+    again(staff, refused)
+
+    assert "Nothing was done: the order has changed since." in again(staff, refused)
+    assert (Refund.objects.count(), bank.asked[1:]) == (2, [("refund", 1200)])
+
+
+def test_two_failed_refunds_of_one_price_are_each_made_good_for_their_own_lines(staff, bank):
+    product(), product("CAP")
+    order = place_order(
+        items=[Item(sku="MUG", quantity=1), Item(sku="CAP", quantity=1)],
+        buyer=Buyer(email="ada@example.com", shipping_address=ADDRESS),
+        payment_method="pm_card_visa",
+    )
+    bank.refunds = RefundStatus.FAILED
+    for sku in ("MUG", "CAP"):
+        press(staff, order, "refund", what="lines", **{units(order, sku): "1"})
+    bank.refunds = RefundStatus.DONE
+
+    for lost in Refund.objects.order_by("created_at"):
+        assert "€12.00 given back." in again(staff, lost)
+
+    assert not Refund.objects.lost().exists()
+    assert sorted(order.lines.values_list("sku", "refunded")) == [("CAP", 1), ("MUG", 1)]
+
+
 def test_a_refund_that_nobody_knows_of_is_said_to_be_followed_up(staff, order, bank):
     bank.refunds = RefundStatus.UNKNOWN
     answer, _ = press(staff, order, "refund", what="amount", amount="3")
