@@ -31,7 +31,10 @@ class PaymentAuthorized(DomainEvent, name="payment.authorized", public=True):
 
 
 class PaymentMismatched(DomainEvent, name="payment.mismatched"):
-    """Fires when the bank took another amount or currency than was agreed. It is given back by itself."""
+    """Fires when the bank took, or holds, another amount or currency than was agreed. It goes back by itself.
+
+    `taken` is the sum of which that is so.
+    """
 
     order_id: int
     attempt_id: str

@@ -35,7 +35,7 @@ from orders.events import (
 )
 from orders.gateways.base import GatewaySilent
 from orders.letters import write
-from orders.models import Difference, Order, Product, Refund, ReturnRequest, Shipment
+from orders.models import Difference, Order, PaymentAttempt, Product, Refund, ReturnRequest, Shipment
 from orders.recovery import forgotten
 
 SHIPPING_NOTICE = "orders/shipping_notice"
@@ -72,13 +72,17 @@ def _confirm(order_id: int) -> None:
 @subscribe(PaymentFailed, queue="mail")
 def email_payment_failed(event: PaymentFailed) -> None:
     order = Order.objects.get(pk=event.order_id)
+    if order.attempts.filter(pk=event.attempt_id, state=PaymentAttempt.State.MISMATCH).exists():
+        return  # the letter about the wrong amount has said it
     write("payment_failed", order, to=order.email)
 
 
 @subscribe(PaymentMismatched, queue="mail")
 def email_wrong_amount(event: PaymentMismatched) -> None:
     order = Order.objects.get(pk=event.order_id)
-    write("wrong_amount", order, to=order.email, taken=event.taken, taken_currency=event.currency)
+    only_held = order.attempts.filter(pk=event.attempt_id, captured=0).exists()
+    taken: dict[str, Any] = {"taken": event.taken, "taken_currency": event.currency}
+    write("wrong_amount", order, to=order.email, only_held=only_held, **taken)
 
 
 @subscribe(PaymentCameLate, queue="mail")

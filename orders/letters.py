@@ -42,7 +42,9 @@ def _nothing_more(order: Order) -> dict[str, Any]:  # noqa: ARG001
 
 
 def _taken(order: Order) -> dict[str, Any]:
-    return {"taken": order.total, "taken_currency": order.currency}
+    attempt = order.last_attempt
+    only_held = attempt is not None and attempt.state == attempt.State.MISMATCH and not attempt.captured
+    return {"taken": order.total, "taken_currency": order.currency, "only_held": only_held}
 
 
 def _refund(order: Order) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from orders.refunds import request
 from orders.status import move
 
 State = PaymentAttempt.State
+OTHER_AMOUNT = "mismatch"  # the attempt's code, from when the bank was seen to hold or to have taken another amount
 LOST = (Order.Status.DECLINED, Order.Status.EXPIRED)
 
 
@@ -78,6 +79,11 @@ def _settle_open(order: Order, attempt: PaymentAttempt, outcome: Outcome) -> Non
         case Status.AUTHORIZED if _as_agreed(attempt, outcome):
             _update(attempt, outcome, state=State.AUTHORIZED)
             _secured(order, attempt)
+        case Status.AUTHORIZED:
+            _refuse_hold(order, attempt, outcome)
+        case Status.CANCELLED if attempt.code == OTHER_AMOUNT:
+            _end(attempt, State.MISMATCH, outcome, code=OTHER_AMOUNT)
+            _lose(order, attempt, to=Order.Status.DECLINED)
         case Status.DECLINED:
             _end(attempt, State.DECLINED, outcome)
             _lose(order, attempt, to=Order.Status.DECLINED)
@@ -165,7 +171,7 @@ def _bought_anew(order: Order) -> bool:
 
 def _mismatch(order: Order, attempt: PaymentAttempt, outcome: Outcome) -> None:
     """Money came, but not what was agreed: nothing is sold for it, and it goes back."""
-    _end(attempt, State.MISMATCH, outcome, code="mismatch")
+    _end(attempt, State.MISMATCH, outcome, code=OTHER_AMOUNT)
     if order.status == Order.Status.PLACED:
         move(order, Order.Status.REFUND_DUE, reason="the bank took another amount than agreed")
         inventory.release(order=order)
@@ -173,14 +179,27 @@ def _mismatch(order: Order, attempt: PaymentAttempt, outcome: Outcome) -> None:
     elif attempt.edit is not None:
         revising.refuse(attempt.edit)
     _give_back(order, attempt, Refund.Cause.MISMATCH)
+    _tell_of_mismatch(order, attempt, outcome)
+
+
+def _tell_of_mismatch(order: Order, attempt: PaymentAttempt, outcome: Outcome) -> None:
     told = PaymentMismatched(
         order_id=order.pk,
         attempt_id=str(attempt.pk),
         agreed=attempt.amount,
-        taken=attempt.captured,
-        currency=attempt.captured_currency,
+        taken=outcome.amount or 0,
+        currency=outcome.currency or attempt.currency,
     )
     publish(told, about=order)
+
+
+def _refuse_hold(order: Order, attempt: PaymentAttempt, outcome: Outcome) -> None:
+    """The bank holds money, but not what was agreed: recovery has it let go, which ends the payment."""
+    news = attempt.code != OTHER_AMOUNT
+    _leave_open(order, attempt, outcome)
+    if news:
+        _update(attempt, outcome, code=OTHER_AMOUNT)
+        _tell_of_mismatch(order, attempt, outcome)
 
 
 def _give_back(order: Order, attempt: PaymentAttempt, cause: Refund.Cause) -> None:

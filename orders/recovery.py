@@ -13,7 +13,7 @@ from notifications.pipeline.models import Delivery
 from orders.gateways import stripe
 from orders.gateways.base import Outcome, Status
 from orders.models import Order, PaymentAttempt
-from orders.payments import charge_of, settle
+from orders.payments import OTHER_AMOUNT, charge_of, settle
 
 # Within this time the buyer is taken to be waiting, and a charge that never arrived is sent again;
 # later nobody expects to be charged any more, and the payment is called off at the gateway.
@@ -115,7 +115,7 @@ def forgotten() -> list[PaymentAttempt]:
 
 def _truth(attempt: PaymentAttempt) -> Outcome:
     charge = charge_of(attempt)
-    if _to_be_let_go(attempt) or attempt.order.cancel_wanted_at is not None:
+    if _to_be_let_go(attempt) or attempt.order.cancel_wanted_at is not None or attempt.code == OTHER_AMOUNT:
         return stripe.cancel(charge, gateway_id=attempt.gateway_id)
     outcome = stripe.find(charge, gateway_id=attempt.gateway_id)
     _listen(outcome)

@@ -89,6 +89,8 @@ def _news(order: Order, refunds: Sequence[Refund], waits: PaymentAttempt | None)
         return "pending" if order.payment_status == "pending" else "checking"
     if order.status in (S.REFUND_DUE, S.CANCELLED) and refunds and refunds[-1].state == Refund.State.FAILED:
         return "refund_again"
+    if order.status == S.DECLINED and order.last_attempt and order.last_attempt.state == State.MISMATCH:
+        return "let_go"
     if order.status in (S.REFUND_DUE, S.REFUNDED):
         return _why_back(refunds) or str(order.status)
     if order.status == S.PAID and order.payment_status == "authorized":

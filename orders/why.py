@@ -112,6 +112,8 @@ def _of_refunds(order: Order) -> Iterator[str]:
 def _of_end(order: Order) -> str:
     attempt = order.last_attempt
     match order.status:
+        case S.DECLINED if attempt is not None and attempt.state == State.MISMATCH:
+            return _("The bank held another amount than was agreed. It was let go, and nothing was charged.")
         case S.DECLINED:
             facts = {"code": (attempt and attempt.code) or "card_declined"}
             return (

@@ -90,7 +90,7 @@ def _of_the_payment(order: Order, failures: list[Delivery]) -> Iterator[Attentio
     if PaymentAttempt.State.MISMATCH in states:
         yield Attention(
             tone="bad" if _is_owed(order) else "warn",
-            sentence="The bank took another amount or currency than we asked for. Nothing was sold: it all goes back.",
+            sentence="The bank took or held another amount than we asked for. Nothing was sold: it all goes back.",
         )
 
 

@@ -37,6 +37,8 @@ RELEASED: Final = ("released", "The bank let go of the money that it held for th
 TAKEN_BACK: Final = ("cancelled", "The order was cancelled. What was taken for it is given back.")
 MISMATCH: Final = ("amount_mismatch", "The bank took another amount than agreed; it was given back.")
 
+LET_GO: Final = ("amount_mismatch", "The bank held another amount than agreed; it was let go. Nothing was charged.")
+
 
 def place(asked: dict[str, Any], *, user_id: int | None, key: Key) -> Response:
     """Place the order, or say why not. Whatever is final is kept with the key, for its repeats."""
@@ -98,14 +100,14 @@ def _was_sold(order: Order) -> bool:
 def _called_off(order: Order) -> dict[str, Any]:
     attempt = order.last_attempt
     code, detail = _why_not(order, attempt)
-    if order.status == S.DECLINED and attempt is not None:
+    if attempt is not None and attempt.state == attempt.State.DECLINED and order.status == S.DECLINED:
         code, detail = attempt.code or code, attempt.message or detail
     return problem_body(402, detail, code=code, order=order.number)
 
 
 def _why_not(order: Order, attempt: PaymentAttempt | None) -> tuple[str, str]:
     if attempt is not None and attempt.state == attempt.State.MISMATCH:
-        return MISMATCH
+        return MISMATCH if attempt.captured else LET_GO
     if order.status == S.EXPIRED and order.paid_at is not None:
         return RELEASED
     if order.status == S.CANCELLED and attempt is not None and attempt.captured:

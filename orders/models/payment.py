@@ -92,7 +92,7 @@ class PaymentAttempt(models.Model):
             self.State.SUCCEEDED: self._given_back or "paid",
             self.State.DECLINED: "declined",
             self.State.EXPIRED: "expired",
-            self.State.MISMATCH: self._given_back or "checking",
+            self.State.MISMATCH: self._given_back or ("checking" if self.captured else "declined"),
         }[self.State(self.state)]
 
     @property

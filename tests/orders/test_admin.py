@@ -214,7 +214,7 @@ def test_the_raw_rows_leave_out_the_token_of_the_cart(staff):
     ("status", "payment", "sentence"),
     [
         ("refund_due", "succeeded", "The money was taken, and the order cannot be fulfilled: refund it."),
-        ("placed", "mismatch", "The bank took another amount or currency than we asked for."),
+        ("placed", "mismatch", "The bank took or held another amount than we asked for."),
         ("placed", "unknown", "The bank has not said whether it took the money."),
     ],
 )

@@ -10,7 +10,7 @@ from django.core.checks import run_checks
 from django.db import connection
 from django.utils import timezone
 
-from notifications.models import Event
+from notifications.models import Event, Letter
 from orders import intake
 from orders.gateways.bank.webhooks import signature
 from orders.models import Difference, GatewayEvent, Order, PaymentAttempt, Refund, StatusChange
@@ -171,6 +171,36 @@ def test_another_amount_than_agreed_is_given_back(client, buy, bank, in_order):
 
     assert (status_of(order), left("MUG")) == ("refunded", (10, 0))
     assert (Refund.objects.get().amount, Refund.objects.get().state) == (order.total + 100, "done")
+    assert in_order() == {}
+
+
+def test_another_amount_held_than_agreed_is_let_go_and_the_buyer_told_once(settings, buy, bank, deliver_due, in_order):
+    settings.CAPTURE_ON_SHIPMENT = True
+    order = buy(card="pm_bank_wrong_amount")
+    assert (order.status, left("MUG")) == ("placed", (10, 2))
+
+    follow_up()
+    deliver_due()
+
+    attempt = PaymentAttempt.objects.get()
+    assert (status_of(order), attempt.state, left("MUG")) == ("declined", "mismatch", (10, 0))
+    assert [entry["kind"] for entry in bank.ledger(reference=str(attempt.pk))] == ["authorize", "void"]
+    letters = Letter.objects.filter(to=order.email)
+    assert list(letters.values_list("template", flat=True)) == ["orders/wrong_amount"]
+    assert "nothing is charged" in letters.get().subject
+    assert in_order() == {}
+
+
+def test_news_of_a_hold_of_another_amount_lets_it_go(client, settings, buy, bank, in_order):
+    settings.CAPTURE_ON_SHIPMENT = True
+    order = buy(card="pm_card_authenticationRequired")
+    attempt = PaymentAttempt.objects.get()
+    held = intent(attempt, "requires_capture", amount_capturable=attempt.amount + 100)
+
+    send(client, event("payment_intent.amount_capturable_updated", held))
+    follow_up()
+
+    assert (status_of(order), PaymentAttempt.objects.get().state, left("MUG")) == ("declined", "mismatch", (10, 0))
     assert in_order() == {}
 
 

@@ -15,7 +15,7 @@ from orders.pricing import PricedLine
 
 
 def said(status, *, amount=1490, currency="EUR"):
-    taken = status is Status.SUCCEEDED
+    taken = status in (Status.SUCCEEDED, Status.AUTHORIZED)
     return Outcome(
         status=status,
         gateway_id="pi_1",
@@ -98,6 +98,19 @@ def test_money_that_is_not_what_was_agreed_makes_no_order_paid(attempt, wrong):
 
     assert books() == ("refund_due", "mismatch", 5, 0)
     assert events() == ["payment.mismatched", "refund.requested"]
+
+
+@pytest.mark.parametrize("wrong", [{"amount": 1590}, {"currency": "USD"}])
+def test_money_held_that_is_not_what_was_agreed_is_let_go_and_makes_no_order_paid(attempt, wrong):
+    settle(attempt_id=attempt.pk, outcome=said(Status.AUTHORIZED, **wrong))
+    settle(attempt_id=attempt.pk, outcome=said(Status.AUTHORIZED, **wrong))
+    assert books() == ("placed", "unknown", 5, 1)  # until the bank has let it go
+
+    settle(attempt_id=attempt.pk, outcome=said(Status.CANCELLED))
+
+    assert books() == ("declined", "mismatch", 5, 0)
+    assert events() == ["payment.failed", "payment.mismatched", "payment.unanswered"]
+    assert Order.objects.get().payment_status == "declined"
 
 
 def test_eight_settlements_at_once_are_one_sale(attempt):
