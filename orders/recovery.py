@@ -32,6 +32,7 @@ NEVER_OPENED = "not_opened"
 ASKERS = ("orders.ask_gateway", "orders.settle_unanswered_payment")  # their names as handlers
 
 NOBODY_KNOWS = Outcome(status=Status.UNKNOWN, gateway_id=None, amount=None, currency=None)
+NOT_HELD = (Status.NOT_CHARGED, Status.DECLINED, Status.REQUIRES_ACTION)
 State = PaymentAttempt.State
 
 
@@ -43,13 +44,13 @@ def abandon(*, attempt_id: UUID) -> None:
 
 
 def ask_gateway(*, attempt_id: UUID) -> float | None:
-    """Learn the truth about an open attempt and settle it.
+    """Learn the truth about an open attempt, or about money that is held for a paid order, and settle it.
 
-    Returns None when it has its end, or after how many seconds to ask again. Never charges twice: the
-    gateway is asked by the attempt's own key, and a charge is sent again only under that key.
+    Returns None when it has its end or is still held, or after how many seconds to ask again. Never charges twice:
+    the gateway is asked by the attempt's own key, and a charge is sent again only under that key.
     """
     attempt = PaymentAttempt.objects.select_related("order").get(pk=attempt_id)
-    if not _is_open(attempt):
+    if not (_is_open(attempt) or _is_held(attempt)):
         return None
     if not _gateway_speaks(attempt):
         return WHILE_SILENT
@@ -57,7 +58,8 @@ def ask_gateway(*, attempt_id: UUID) -> float | None:
         outcome = _truth(attempt)
     settle(attempt_id=attempt_id, outcome=outcome)
     attempt = PaymentAttempt.objects.select_related("order").get(pk=attempt_id)
-    return _next_question(attempt) if _is_open(attempt) else None
+    unheard = _is_held(attempt) and outcome.status is Status.UNKNOWN
+    return _next_question(attempt) if _is_open(attempt) or unheard else None
 
 
 # While the gateway is silent, one question at a time finds out when it is back: a hundred payments that each wait for
@@ -103,6 +105,11 @@ def _to_be_let_go(attempt: PaymentAttempt) -> bool:
     return attempt.state == State.AUTHORIZED and attempt.order.status == Order.Status.CANCELLED
 
 
+def _is_held(attempt: PaymentAttempt) -> bool:
+    """Whether the bank said that it holds money of an order that is to be shipped; it may have let go since."""
+    return attempt.state == State.AUTHORIZED and attempt.order.status == Order.Status.PAID
+
+
 def forgotten() -> list[PaymentAttempt]:
     """Open attempts of more than a minute that no delivery is going to ask the gateway about."""
     minute_ago = timezone.now() - timedelta(minutes=1)
@@ -119,6 +126,8 @@ def _truth(attempt: PaymentAttempt) -> Outcome:
         return stripe.cancel(charge, gateway_id=attempt.gateway_id)
     outcome = stripe.find(charge, gateway_id=attempt.gateway_id)
     _listen(outcome)
+    if attempt.state == State.AUTHORIZED:  # nobody charges anew what was held: it is there, or the order is undone
+        return stripe.cancel(charge, gateway_id=attempt.gateway_id) if outcome.status in NOT_HELD else outcome
     if _waited_for_long_enough(attempt, outcome):
         return stripe.cancel(charge, gateway_id=attempt.gateway_id)
     if outcome.status is Status.NOT_CHARGED:

@@ -35,7 +35,7 @@ def repair(difference: Difference, *, by: str) -> str:
 def _settle_it(difference: Difference) -> str:
     attempt = PaymentAttempt.objects.select_related("order").get(pk=difference.reference)
     outcome = stripe.find(charge_of(attempt), gateway_id=difference.gateway_id)
-    if outcome.status is not Status.SUCCEEDED:
+    if outcome.status not in (Status.SUCCEEDED, Status.CANCELLED):
         raise NotRepaired(f"The gateway now says {outcome.status}. Ask it again later.")
     order = settle(attempt_id=attempt.pk, outcome=outcome)
     return f"settled: {order} is {order.status}"
@@ -65,6 +65,8 @@ def _look_again(difference: Difference) -> str:
     outcome = stripe.find(charge_of(attempt), gateway_id=attempt.gateway_id)
     if outcome.status is Status.SUCCEEDED:
         return "the gateway has the payment after all"
+    if outcome.status is Status.AUTHORIZED and attempt.state == PaymentAttempt.State.AUTHORIZED:
+        return "the gateway holds the money after all"
     raise NotRepaired(f"The gateway says {outcome.status}: no money came. Do not ship; ask the gateway why.")
 
 

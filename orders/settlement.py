@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Min, QuerySet
 from django.utils import timezone
 
 from orders import differences
@@ -49,10 +50,11 @@ def settle_books(*, hours: int = 48) -> list[Difference]:
     Raises GatewaySilent when the gateway did not tell its whole list: nothing is concluded from a part of it.
     """
     since = timezone.now() - timedelta(hours=hours)
-    charges, back = list(stripe.charges_since(since)), list(stripe.refunds_since(since))
+    charges, back = list(stripe.charges_since(_first_of_interest(since))), list(stripe.refunds_since(since))
     found = [
         *_charges_there(charges),
         *_charges_here(charges, since),
+        *_holds_here(charges),
         *_refunds_there(back),
         *_refunds_here(back, since),
     ]
@@ -61,6 +63,18 @@ def settle_books(*, hours: int = 48) -> list[Difference]:
         for gone in Difference.objects.open().filter(kind__in=COMPARED, found_at__gt=since).exclude(pk__in=noted):
             differences.over(kind=Kind(gone.kind), reference=gone.reference, by="the books agree again")
     return list(Difference.objects.open().order_by("pk"))
+
+
+def _held() -> QuerySet[PaymentAttempt]:
+    """What we take the bank to hold; what it is to let go of, recovery sees to."""
+    held = PaymentAttempt.objects.filter(state=PaymentAttempt.State.AUTHORIZED)
+    return held.exclude(order__status=Order.Status.CANCELLED)
+
+
+def _first_of_interest(since: datetime) -> datetime:
+    """Money is held for a week or more before it is taken: the list goes back to the first of it."""
+    first = _held().aggregate(first=Min("started_at"))["first"]
+    return min(since, first - CLOCKS_DIFFER) if first else since
 
 
 def _charges_there(charges: Sequence[ListedCharge]) -> Iterator[Disagreement]:
@@ -131,6 +145,37 @@ def _charges_here(charges: Sequence[ListedCharge], since: datetime) -> Iterator[
                 currency=attempt.captured_currency,
                 detail=f"{attempt.order} is {attempt.order.status}; the gateway's list has no such payment.",
             )
+
+
+def _holds_here(charges: Sequence[ListedCharge]) -> Iterator[Disagreement]:
+    """What we take to be held, and whether the gateway still holds it. Taken meanwhile, it is unsettled already."""
+    there = {charge.reference: charge for charge in charges}
+    for attempt in _held().filter(started_at__lt=timezone.now() - YOUNG).select_related("order"):
+        charge = there.get(str(attempt.pk))
+        if charge is None:
+            detail = f"{attempt.order} is {attempt.order.status}; the gateway's list has no such payment."
+            yield _of_hold(Kind.MISSING_CHARGE, attempt, detail)
+        elif charge.status is Status.CANCELLED:
+            yield _of_hold(Kind.UNSETTLED, attempt, "Held by our books; the gateway has let it go.")
+        elif charge.status is Status.AUTHORIZED and (charge.amount, charge.currency) != _agreed(attempt):
+            ours, theirs = money(*_agreed(attempt)), money(charge.amount, charge.currency)
+            yield _of_hold(Kind.UNSETTLED, attempt, f"{ours} held by our books, {theirs} by the gateway.")
+
+
+def _agreed(attempt: PaymentAttempt) -> tuple[int, str]:
+    return attempt.amount, attempt.currency
+
+
+def _of_hold(kind: Difference.Kind, attempt: PaymentAttempt, detail: str) -> Disagreement:
+    return Disagreement(
+        kind=kind,
+        reference=str(attempt.pk),
+        order=attempt.order,
+        gateway_id=attempt.gateway_id or "",
+        amount=attempt.amount,
+        currency=attempt.currency,
+        detail=detail,
+    )
 
 
 def _refunds_there(back: Sequence[ListedRefund]) -> Iterator[Disagreement]:

@@ -10,10 +10,12 @@ from django.core.checks import run_checks
 from django.db import connection
 from django.utils import timezone
 
-from notifications.models import Event, Letter
+from notifications.models import Delivery, Event, Letter
 from orders import intake
+from orders.gateways import stripe
 from orders.gateways.bank.webhooks import signature
 from orders.models import Difference, GatewayEvent, Order, PaymentAttempt, Refund, StatusChange
+from orders.payments import charge_of
 from tests.orders.conftest import follow_up, left, status_of
 
 SECRET = "whsec_0123456789abcdef0123456789"
@@ -201,6 +203,20 @@ def test_news_of_a_hold_of_another_amount_lets_it_go(client, settings, buy, bank
     follow_up()
 
     assert (status_of(order), PaymentAttempt.objects.get().state, left("MUG")) == ("declined", "mismatch", (10, 0))
+    assert in_order() == {}
+
+
+def test_news_that_the_bank_let_go_of_held_money_undoes_the_order(client, settings, buy, deliver_due, in_order):
+    settings.CAPTURE_ON_SHIPMENT = True
+    order = buy()
+    attempt = PaymentAttempt.objects.get()
+    stripe.cancel(charge_of(attempt), gateway_id=attempt.gateway_id)
+
+    send(client, event("payment_intent.canceled", intent(attempt, "canceled")))
+    Delivery.objects.filter(handler="orders.ask_gateway").update(available_at=timezone.now())
+    deliver_due()
+
+    assert (status_of(order), PaymentAttempt.objects.get().state, left("MUG")) == ("expired", "expired", (10, 0))
     assert in_order() == {}
 
 

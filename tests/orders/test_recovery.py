@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from notifications.models import Delivery, Event
 from notifications.pipeline import clock, events
+from orders import recovery
 from orders.books import invariants
 from orders.checkout import Buyer, Item, place_order
 from orders.gateways.base import Outcome, Status
@@ -20,7 +21,7 @@ ADDRESS = {"name": "A", "line1": "1", "line2": "", "postal_code": "1", "city": "
 
 def answer(status):
     def say(charge, gateway_id=None):
-        taken = status is Status.SUCCEEDED
+        taken = status in (Status.SUCCEEDED, Status.AUTHORIZED)
         return Outcome(
             status=status,
             gateway_id=f"pi_{charge.reference}",
@@ -79,6 +80,34 @@ def test_a_question_that_still_waits_is_not_asked_twice(unanswered, deliver_due)
     deliver_due()
 
     assert Event.objects.filter(name="payment.unanswered").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "asks_again", "left"),
+    [
+        (Status.AUTHORIZED, False, ("paid", "authorized", 4)),
+        (Status.UNKNOWN, True, ("paid", "authorized", 4)),
+        (Status.CANCELLED, False, ("expired", "expired", 5)),
+        (Status.NOT_CHARGED, False, ("expired", "expired", 5)),
+        (Status.SUCCEEDED, False, ("paid", "succeeded", 4)),
+    ],
+)
+def test_what_is_held_is_asked_about_until_the_bank_has_answered_once(
+    mug, settings, monkeypatch, status, asks_again, left
+):
+    settings.CAPTURE_ON_SHIPMENT = True
+    monkeypatch.setattr("orders.gateways.stripe.charge", answer(Status.AUTHORIZED))
+    monkeypatch.setattr("orders.gateways.stripe.find", answer(status))
+    monkeypatch.setattr("orders.gateways.stripe.cancel", answer(Status.CANCELLED))
+    order = buy()
+
+    again = recovery.ask_gateway(attempt_id=order.last_attempt.pk)
+
+    order.refresh_from_db()
+    assert (again is not None, (order.status, order.last_attempt.state, Stock.objects.get().on_hand)) == (
+        asks_again,
+        left,
+    )
 
 
 def test_deaths_count_as_poison_only_in_a_row(unanswered, deliver_due, monkeypatch):

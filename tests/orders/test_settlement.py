@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.db.models import F
+from django.utils import timezone
 
 from notifications.models import Event
 from orders import repairs, settlement
@@ -13,7 +14,7 @@ from orders.models import Difference, PaymentAttempt, Refund
 from orders.refunds import refund
 from orders.repairs import NotRepaired, repair
 from orders.settlement import settle_books
-from tests.orders.conftest import status_of
+from tests.orders.conftest import left, status_of
 
 pytestmark = pytest.mark.usefixtures("own_bank")
 
@@ -74,6 +75,44 @@ def test_paid_here_and_unknown_there_stays_until_a_person_has_seen_to_it(buy, mo
 
     assert found() == ["missing_charge"]
     assert mend() == "the gateway has the payment after all"
+
+
+@pytest.fixture
+def held(buy, settings):
+    """A paid order whose money the bank holds, by our books for ten days."""
+    settings.CAPTURE_ON_SHIPMENT = True
+    order = buy()
+    PaymentAttempt.objects.update(started_at=timezone.now() - timedelta(days=10))
+    return order
+
+
+def test_what_is_held_on_both_sides_agrees(held):
+    assert found() == []
+
+
+def test_what_the_bank_let_go_is_found_and_undoes_the_order(held):
+    attempt = PaymentAttempt.objects.get()
+    stripe.cancel(repairs.charge_of(attempt), gateway_id=attempt.gateway_id)
+
+    assert found() == ["unsettled"]
+    assert "settled" in mend()
+
+    assert (status_of(held), left("MUG"), found()) == ("expired", (10, 0), [])
+
+
+def test_another_amount_held_there_than_here_is_for_a_person(held):
+    PaymentAttempt.objects.update(amount=F("amount") - 100)
+
+    assert found() == ["unsettled"]
+    with pytest.raises(NotRepaired):
+        mend()
+
+
+def test_held_here_and_unknown_there_is_asked_about(held, monkeypatch):
+    monkeypatch.setattr(stripe, "charges_since", lambda since: [])
+
+    assert found() == ["missing_charge"]
+    assert mend() == "the gateway holds the money after all"
 
 
 def test_more_taken_there_than_here_goes_back(buy, bank):
