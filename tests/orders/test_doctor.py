@@ -9,10 +9,12 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from orders import differences
 from orders.books import invariants
 from orders.fulfilment import cancel
 from orders.gateways.base import RefundOutcome, RefundStatus
 from orders.models import (
+    Difference,
     Invoice,
     Order,
     OrderLine,
@@ -112,6 +114,50 @@ def test_more_units_gone_than_were_bought_are_seen(buy):
             connection.cursor().execute("PRAGMA ignore_check_constraints = 0")
 
     assert [words for words in seen if "2 were shipped and 1 taken out" in words]
+
+
+@pytest.fixture
+def no_ledger(settings, tmp_path):
+    """A shop whose gateway is not the local bank."""
+    settings.WAYBILL_DATA = tmp_path
+
+
+@pytest.mark.parametrize(
+    ("kind", "invariant"),
+    [
+        ("unsettled", "I1"),
+        ("stray_charge", "I1"),
+        ("missing_charge", "I1"),
+        ("amount", "I3"),
+        ("stray_refund", "I11"),
+        ("missing_refund", "I11"),
+        ("unmatched_event", None),
+    ],
+)
+def test_without_a_ledger_the_open_differences_count(db, no_ledger, kind, invariant):
+    found = Difference.objects.create(kind=kind, reference="x", detail="as it was found")
+    assert red() == ({invariant} if invariant else set())
+
+    differences.resolve(found, by="user:1", how="seen to")
+    assert red() == set()
+
+
+def test_with_a_ledger_it_is_read_and_not_what_was_noted_before(buy, in_order):
+    buy()
+    Difference.objects.create(kind="unsettled", reference="x", detail="outdated")
+
+    assert in_order() == {}
+
+
+def test_the_doctor_says_when_there_was_no_ledger_to_compare(db, no_ledger, tmp_path, capsys):
+    call_command("doctor")
+    assert "There is no ledger of a bank here to compare with" in capsys.readouterr().out
+    call_command("doctor", "--json")
+    assert json.loads(capsys.readouterr().out)["bank_ledger"] is False
+
+    (tmp_path / "bank.jsonl").touch()
+    call_command("doctor")
+    assert "no ledger" not in capsys.readouterr().out
 
 
 def test_a_voucher_used_too_often_is_seen(buy, in_order):
