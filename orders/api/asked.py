@@ -17,7 +17,10 @@ from orders.pricing import MOST_LINES, MOST_OF_ONE
 
 KEY_HEADER: Final = "Idempotency-Key"
 MOST_MONEY: Final = 2**31 - 1  # what a column of the database holds
-_KEY: Final = re.compile(r"[\x20-\x7e]{1,64}")
+MOST_OF_KEY: Final = 64
+KEY_CHARACTERS: Final = r"[\x21-\x7e]"  # no space: HTTP takes those at the ends away, and then it is another key
+_KEY_WANTED: Final = f"1 to {MOST_OF_KEY} printable ASCII characters, none of them a space"
+_KEY: Final = re.compile(f"{KEY_CHARACTERS}{{1,{MOST_OF_KEY}}}")
 
 
 class NewItemSerializer(serializers.Serializer[Any]):
@@ -141,7 +144,7 @@ def currency_asked(request: Request) -> str:
 
 def order_asked(request: Request) -> tuple[dict[str, Any], Key]:
     """The order in the request's body, checked, and its idempotency key. Raises ValidationError."""
-    name = _key_name(request)
+    name = _key_required(request)
     asked = NewOrderSerializer(data=request.data)
     asked.is_valid(raise_exception=True)
     # The user's, not the API key's: who replaces a key may still repeat a request without being charged twice.
@@ -150,21 +153,45 @@ def order_asked(request: Request) -> tuple[dict[str, Any], Key]:
     )
 
 
-def decision_asked(request: Request, form: type[serializers.Serializer[Any]]) -> tuple[dict[str, Any], Key]:
-    """What is to be done to the order of this address, checked, and its idempotency key. Raises ValidationError."""
+def refund_asked(request: Request) -> tuple[dict[str, Any], Key]:
+    """The refund in the request's body, checked, and its idempotency key. Raises ValidationError."""
+    name = _key_required(request)
+    asked = _checked(request, RefundAskedSerializer)
+    return asked, _key_of_decision(request, name, asked)
+
+
+def decision_asked(request: Request, form: type[serializers.Serializer[Any]]) -> tuple[dict[str, Any], Key | None]:
+    """What is to be done to the order of this address, checked, and its idempotency key, where it has one.
+
+    Raises ValidationError.
+    """
     name = _key_name(request)
+    asked = _checked(request, form)
+    return asked, _key_of_decision(request, name, asked) if name is not None else None
+
+
+def _checked(request: Request, form: type[serializers.Serializer[Any]]) -> dict[str, Any]:
     asked = form(data=request.data)
     asked.is_valid(raise_exception=True)
-    whole = {"path": request.path, "asked": asked.validated_data}
-    return asked.validated_data, Key(scope=f"user:{request.user.pk}", key=name, request_hash=_fingerprint(whole))
+    return dict(asked.validated_data)
 
 
-def _key_name(request: Request) -> str:
-    name = request.headers.get(KEY_HEADER, "")
-    if not _KEY.fullmatch(name):
-        raise serializers.ValidationError(
-            {KEY_HEADER: f"The header {KEY_HEADER} must be given, with 1 to 64 printable ASCII characters."}
-        )
+def _key_of_decision(request: Request, name: str, asked: dict[str, Any]) -> Key:
+    whole = {"path": request.path, "asked": asked}
+    return Key(scope=f"user:{request.user.pk}", key=name, request_hash=_fingerprint(whole))
+
+
+def _key_required(request: Request) -> str:
+    name = _key_name(request)
+    if name is None:
+        raise serializers.ValidationError({KEY_HEADER: f"The header {KEY_HEADER} must be given, with {_KEY_WANTED}."})
+    return name
+
+
+def _key_name(request: Request) -> str | None:
+    name: str | None = request.headers.get(KEY_HEADER)
+    if name is not None and not _KEY.fullmatch(name):
+        raise serializers.ValidationError({KEY_HEADER: f"The header {KEY_HEADER} must have {_KEY_WANTED}."})
     return name
 
 

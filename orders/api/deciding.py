@@ -21,6 +21,7 @@ from orders.status import WrongStatus
 
 S = Order.Status
 AT_THE_BANK = (Refund.State.REQUESTED, Refund.State.IN_FLIGHT, Refund.State.UNKNOWN)
+REFUSALS = (WrongStatus, OverRefund, BadUnits, NotPaid)
 NOT_LET_GO = (*PaymentAttempt.OPEN, PaymentAttempt.State.AUTHORIZED)
 
 
@@ -33,7 +34,7 @@ class Told:
     open: bool = False
 
 
-def cancel(order: Order, asked: dict[str, Any], *, key: Key) -> Response:
+def cancel(order: Order, asked: dict[str, Any], *, key: Key | None) -> Response:
     def tell() -> Told:
         fulfilment.cancel(order=order, reason=asked["reason"], key=key)
         now, body = _as_it_is(order)
@@ -67,7 +68,7 @@ def refund(order: Order, asked: dict[str, Any], *, key: Key) -> Response:
     return _once(order, key, tell)
 
 
-def take_back(order: Order, asked: dict[str, Any], *, key: Key) -> Response:
+def take_back(order: Order, asked: dict[str, Any], *, key: Key | None) -> Response:
     def tell() -> Told:
         made = fulfilment.take_back(
             order=order,
@@ -82,7 +83,7 @@ def take_back(order: Order, asked: dict[str, Any], *, key: Key) -> Response:
     return _once(order, key, tell)
 
 
-def ship(order: Order, asked: dict[str, Any], *, key: Key) -> Response:
+def ship(order: Order, asked: dict[str, Any], *, key: Key | None) -> Response:
     def tell() -> Told:
         sent = fulfilment.ship(
             order=order, lines=_units(asked), carrier=asked["carrier"], tracking=asked["tracking"], key=key
@@ -114,14 +115,16 @@ def _units(asked: dict[str, Any]) -> list[Units]:
 # -- one key, one answer ----------------------------------------------------------------------
 
 
-def _once(order: Order, key: Key, tell: Callable[[], Told]) -> Response:
-    """The answer that this key has, or the one it gets now."""
+def _once(order: Order, key: Key | None, tell: Callable[[], Told]) -> Response:
+    """The answer that this key has, or the one it gets now. Without a key, every request is a new one."""
+    if key is None:
+        return _told_now(order, tell)
     try:
         idempotency.refuse_if_seen(key)
         again = REPLAYED if idempotency.made_before(key) else {}
         try:
             return _kept(key, tell(), made=True, headers=again)
-        except (WrongStatus, OverRefund, BadUnits, NotPaid) as refusal:
+        except REFUSALS as refusal:
             return _kept(key, _refused(order, refusal), made=False)
         except IntegrityError:
             idempotency.refuse_if_seen(key)  # its twin was refused meanwhile, and that is the answer
@@ -132,6 +135,14 @@ def _once(order: Order, key: Key, tell: Callable[[], Told]) -> Response:
         return in_progress(busy)
     except AlreadyAnswered as past:
         return answer(past.status, past.body, headers=REPLAYED)
+
+
+def _told_now(order: Order, tell: Callable[[], Told]) -> Response:
+    try:
+        told = tell()
+    except REFUSALS as refusal:
+        told = _refused(order, refusal)
+    return answer(told.status, told.body, headers=ASK_AGAIN if told.open else None)
 
 
 def _kept(key: Key, told: Told, *, made: bool, headers: dict[str, str] | None = None) -> Response:

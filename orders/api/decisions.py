@@ -14,10 +14,10 @@ from notifications.api.scopes import HasScope
 from orders.api import deciding, describe_decisions
 from orders.api.asked import (
     CancelAskedSerializer,
-    RefundAskedSerializer,
     ReturnAskedSerializer,
     ShipmentAskedSerializer,
     decision_asked,
+    refund_asked,
 )
 from orders.api.parts import RefundSerializer, ShipmentSerializer, refunds_of, shipments_of
 from orders.api.reach import NOT_ALLOWED, StaffDecide, may_cancel, orders_of
@@ -52,7 +52,7 @@ class Refunds(GenericAPIView[Any]):
     @extend_schema(**describe_decisions.REFUND_ORDER)
     def post(self, request: Request, number: str) -> Response:
         order = _order(request, number)
-        asked, key = decision_asked(request, RefundAskedSerializer)
+        asked, key = refund_asked(request)
         return deciding.refund(order, asked, key=key)
 
 

@@ -5,12 +5,19 @@ from typing import Any, Final
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
 from notifications.api.problems import MEDIA_TYPE, refusals
-from orders.api.asked import KEY_HEADER, NewOrderSerializer, OrderFilter, ProductFilter
+from orders.api.asked import (
+    KEY_CHARACTERS,
+    KEY_HEADER,
+    MOST_OF_KEY,
+    NewOrderSerializer,
+    OrderFilter,
+    ProductFilter,
+)
 from orders.api.shapes import OrderSerializer, ProductSerializer, TimelineSerializer
 
 SKU: Final = OpenApiParameter("sku", str, OpenApiParameter.PATH)
 NUMBER: Final = OpenApiParameter("number", str, OpenApiParameter.PATH)
-KEY_SHAPE: Final = {"type": "string", "minLength": 1, "maxLength": 64, "pattern": r"^[\x21-\x7e]+$"}
+KEY_SHAPE: Final = {"type": "string", "minLength": 1, "maxLength": MOST_OF_KEY, "pattern": f"^{KEY_CHARACTERS}+$"}
 IDEMPOTENCY_KEY: Final = OpenApiParameter(
     KEY_HEADER,
     KEY_SHAPE,

@@ -21,12 +21,13 @@ from orders.api.shapes import (
     ShipmentsSerializer,
 )
 
-IDEMPOTENCY_KEY: Final = OpenApiParameter(
+_ONCE: Final = "Your name for this request, the same however often you send it: it is done once."
+KEY_REQUIRED: Final = OpenApiParameter(KEY_HEADER, KEY_SHAPE, OpenApiParameter.HEADER, required=True, description=_ONCE)
+KEY: Final = OpenApiParameter(
     KEY_HEADER,
     KEY_SHAPE,
     OpenApiParameter.HEADER,
-    required=True,
-    description="Your name for this request, the same however often you send it: it is done once.",
+    description=f"{_ONCE} Without it, a request that is sent again is another request.",
 )
 REPLAYED: Final = OpenApiParameter(
     "Idempotent-Replayed",
@@ -35,7 +36,7 @@ REPLAYED: Final = OpenApiParameter(
     response=[200, 201, 202, 402, 409],
     description="This is the answer of an earlier request with the same key, or how it stands by now.",
 )
-_HEADERS: Final = [NUMBER, IDEMPOTENCY_KEY, REPLAYED, RETRY_AFTER]
+_HEADERS: Final = [NUMBER, KEY, REPLAYED, RETRY_AFTER]
 _REUSED: Final = problem_example(
     422, "Unprocessable Content", "This Idempotency-Key came before, with another request.", "key_reused"
 )
@@ -62,10 +63,10 @@ _UNITS: Final = problem_example(
 
 def _refusals(**described: str) -> dict[Any, Any]:
     words = {
-        "_400": "A field is not right, or the Idempotency-Key is missing.",
+        "_400": "A field or the Idempotency-Key is not right.",
         "_422": "The same Idempotency-Key came with another request.",
     }
-    return refusals(401, 403, 404, 406, 413, 415, **words, **described)
+    return refusals(401, 403, 404, 406, 413, 415, **{**words, **described})
 
 
 def _example(name: str, **body: Any) -> OpenApiExample:
@@ -101,13 +102,14 @@ REFUND_ORDER: Final[dict[str, Any]] = {
         "An amount, or what some units cost, or all that is left. Units that have not left stay here, "
         "and with `restock` they are for sale again. 202 while the bank has not finished: it is followed up."
     ),
-    "parameters": _HEADERS,
+    "parameters": [NUMBER, KEY_REQUIRED, REPLAYED, RETRY_AFTER],
     "request": RefundAskedSerializer,
     "responses": {
         201: OpenApiResponse(GivenBackSerializer, description="Every refund has its end: `done`, or `failed`."),
         202: OpenApiResponse(GivenBackSerializer, description="Decided; the bank has not finished."),
         **_refusals(
-            _409="`over_refund`: `left` says what can be given back. `not_enough_units`, `wrong_status`, `in_progress`."
+            _400="A field is not right, or the Idempotency-Key is missing.",
+            _409="`over_refund`: `left` says what is left. `not_enough_units`, `wrong_status`, `in_progress`.",
         ),
     },
     "examples": [

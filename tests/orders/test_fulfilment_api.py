@@ -168,9 +168,43 @@ def test_a_field_that_is_not_right_is_400_and_nothing_happens(boss, order, bank,
     assert given_back(bank) == 0
 
 
-@pytest.mark.parametrize("what", ["cancel", "refunds", "shipments", "returns"])
-def test_a_key_is_required(boss, order, what):
-    refused(boss.post(f"orders/{order['number']}/{what}/", {"reason": "x"}), 400, "invalid")
+def test_a_refund_requires_a_key(boss, order):
+    refused(boss.post(f"orders/{order['number']}/refunds/", {"reason": "x"}), 400, "invalid")
+
+
+def test_what_is_shipped_and_taken_back_without_a_key_is_done_each_time(boss, order):
+    post = f"orders/{order['number']}/".__add__
+    parcel = {"carrier": "PostNL", "lines": mugs(1)}
+    back = {"lines": mugs(1), "restock": True, "refund": True}
+
+    assert [boss.post(post("shipments/"), parcel).status_code for _ in range(3)] == [201, 201, 201]
+    assert [boss.post(post("returns/"), back).status_code for _ in range(2)] == [201, 201]
+
+    refused(boss.post(post("shipments/"), parcel), 409, "wrong_status")
+    assert not IdempotencyKey.objects.filter(made__startswith="shipment").exists()
+    assert (OrderLine.objects.get().shipped, OrderLine.objects.get().returned) == (3, 2)
+
+
+def test_without_a_key_an_order_is_cancelled_and_the_next_request_is_refused(boss, order, bank):
+    first = boss.post(f"orders/{order['number']}/cancel/", {})
+
+    assert (first.status_code, sent(first)["status"], given_back(bank)) == (200, "cancelled", TOTAL)
+    refused(boss.post(f"orders/{order['number']}/cancel/", {}), 409, "wrong_status")
+
+
+def test_without_a_key_what_the_bank_has_not_answered_is_202(boss, order, monkeypatch):
+    monkeypatch.setattr(stripe, "refund", lambda _: RefundOutcome(status=RefundStatus.UNKNOWN))
+
+    first = boss.post(f"orders/{order['number']}/cancel/", {})
+
+    assert (first.status_code, first["Retry-After"]) == (202, "2")
+
+
+@pytest.mark.parametrize("key", ["", "two words", "x" * 65, "é"])
+@pytest.mark.parametrize("what", ["cancel", "refunds", "shipments"])
+def test_a_key_that_is_not_one_is_400(boss, order, what, key):
+    refused(ask(boss, order, what, key=key, reason="x"), 400, "invalid")
+    assert Order.objects.get().status == "paid"
 
 
 def test_a_bank_that_does_not_answer_is_202_and_a_repeat_tells_how_it_ended(boss, order, bank, monkeypatch):
