@@ -382,10 +382,14 @@ LOGGING = {
             "foreign_pre_chain": _shared_processors,
         },
     },
+    "filters": {"without_keys": {"()": "notifications.hiding.WithoutKeys"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "lines"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "INFO")},
     "loggers": {
-        "django.server": {"level": "WARNING"},
+        # Each of these names the whole address of what it refuses. A filter does not hold for loggers below.
+        "django.request": {"filters": ["without_keys"]},
+        "django.security.csrf": {"filters": ["without_keys"]},
+        "django.server": {"level": "WARNING", "filters": ["without_keys"]},
         "stripe": {"level": "WARNING"},
         # A line or two for each hint would drown what the deliveries say of themselves.
         "celery.app.trace": {"level": "WARNING"},

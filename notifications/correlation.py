@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from django_structlog.middlewares import RequestMiddleware
 
 from notifications import tracing
+from notifications.hiding import without_keys
 
 _correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
 _actor: ContextVar[str | Callable[[], str]] = ContextVar("actor", default="system")
@@ -66,11 +67,14 @@ def bound(
 
 
 class RequestLog(RequestMiddleware):
-    """One line when a request comes and one when it is answered, without its query: that may hold a guest's key."""
+    """One line when a request comes and one when it is answered, without what opens something.
+
+    That is the query, which may hold a guest's key, and in the path the keys of letters' links and of media.
+    """
 
     @staticmethod
     def format_request(request: HttpRequest) -> str:
-        return f"{request.method} {request.path}"
+        return f"{request.method} {without_keys(request.path)}"
 
 
 def _person_behind(request: HttpRequest) -> str:

@@ -1,14 +1,11 @@
 """Which letters hold a key, and how they are shown to those who must not have it."""
 
-import re
 from typing import Any, Final
 
+from notifications.hiding import without_keys
 from notifications.mail.models import Letter
 
 _sealed: Final[set[str]] = set()
-# What is random in a link: thirty signs or more without a word's break, in the path or the query.
-KEY: Final = re.compile(r"(?<=[/=])[\w:.~%-]{30,}(?=[/\"'\s<&]|$)")
-HIDDEN: Final = "…"
 NOT_SHOWN: Final = "This letter holds a code or a link that logs somebody in. Only its reader sees it."
 
 
@@ -19,11 +16,6 @@ def seal(*templates: str) -> None:
 
 def is_sealed(letter: Letter) -> bool:
     return letter.template in _sealed
-
-
-def without_keys(text: str) -> str:
-    """The same, with what is secret in its links taken out."""
-    return KEY.sub(HIDDEN, text)
 
 
 def shown(letter: Letter, text: str, *, user: Any) -> str:
