@@ -4,6 +4,7 @@ import base64
 import hashlib
 from typing import Any, Final
 
+from allauth.core.internal.cryptokit import normalize_user_code
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.base import forms as allauth_forms
 from allauth.mfa.models import Authenticator
@@ -45,7 +46,8 @@ class _OnceOnly:
 
     def clean_code(self) -> str:
         code: str = super().clean_code()  # type: ignore[misc]
-        used = f"totp:{self.user.pk}:{code.strip()}"  # type: ignore[attr-defined]
+        # As allauth reads it, who remembers for half a minute only: "123 456" and "123-456" are one code.
+        used = f"totp:{self.user.pk}:{normalize_user_code(code)}"  # type: ignore[attr-defined]
         of_the_app = self.authenticator.type == Authenticator.Type.TOTP  # type: ignore[attr-defined]
         if of_the_app and not cache.add(used, 1, timeout=CODE_LIVES):
             raise MFAAdapter().validation_error("incorrect_code")

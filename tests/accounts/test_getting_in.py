@@ -1,5 +1,8 @@
 """Sign-up by code, signing in, passwords, addresses and the second factor, as people meet them."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -8,6 +11,7 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -314,6 +318,59 @@ def test_a_code_opens_nothing_twice():
         browser.post("/accounts/2fa/authenticate/", {"code": code})
 
     assert [is_in(browser) for browser in browsers] == [True, False]
+
+
+def at_the_start_of_a_code():
+    """So that forty seconds later it is the one before, and still good."""
+    return (time.time() // 30 + 1) * 30
+
+
+SPELLINGS = ("{0}{1}", "{0} {1}", "{0}-{1}", " {0}{1}", "{0}{1}.", "{0}\t{1}")
+
+
+def spelled(code, spelling):
+    return spelling.format(code[:3], code[3:])
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_nor_forty_seconds_later_however_it_is_spelled(spelling, time_machine):
+    time_machine.move_to(at_the_start_of_a_code())
+    with_app(person())
+    code = code_of_app()
+    browsers = [sign_in()[0] for _ in range(2)]
+
+    browsers[0].post("/accounts/2fa/authenticate/", {"code": code})
+    time_machine.shift(40)
+    browsers[1].post("/accounts/2fa/authenticate/", {"code": spelled(code, spelling)})
+
+    assert [is_in(browser) for browser in browsers] == [True, False]
+
+
+def all_at_once(browsers, code):
+    """Each with a spelling of its own."""
+    ready = threading.Barrier(len(browsers))
+
+    def give(browser, spelling):
+        ready.wait()
+        browser.post("/accounts/2fa/authenticate/", {"code": spelled(code, spelling)})
+        connection.close()
+
+    with ThreadPoolExecutor(len(browsers)) as pool:
+        list(pool.map(give, browsers, SPELLINGS))
+    return sum(map(is_in, browsers))
+
+
+def test_of_many_with_one_code_at_once_one_is_let_in_and_forty_seconds_later_none(time_machine):
+    time_machine.move_to(at_the_start_of_a_code())
+    with_app(person())
+    code = code_of_app()
+    crowds = [[sign_in()[0] for _ in range(4)] for _ in range(2)]
+
+    first = all_at_once(crowds[0], code)
+    time_machine.shift(40)
+    later = all_at_once(crowds[1], code)
+
+    assert (first, later) == (1, 0)
 
 
 def test_a_code_of_a_minute_ago_is_too_old():
