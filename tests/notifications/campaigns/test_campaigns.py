@@ -2,6 +2,7 @@
 
 import re
 import smtplib
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import StringIO
 
@@ -11,7 +12,7 @@ from django.core import mail
 from django.core.cache import cache
 from django.core.mail.backends.locmem import EmailBackend
 from django.core.management import CommandError, call_command
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -136,6 +137,35 @@ def test_one_visitor_cannot_ask_the_whole_world(client):
         client.post("/newsletter/", {"email": f"stranger-{i}@example.com"})
 
     assert Letter.objects.count() == newsletter.ASKED_AN_HOUR
+
+
+def ask_for_the_newsletter(n):
+    Client().post("/newsletter/", {"email": f"stranger-{n}@example.com"})
+    connection.close()
+
+
+def test_nor_with_many_questions_at_once():
+    cache.clear()
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(ask_for_the_newsletter, range(newsletter.ASKED_AN_HOUR * 2)))
+
+    assert Letter.objects.count() == newsletter.ASKED_AN_HOUR
+
+
+def test_the_limit_holds_for_an_hour_and_no_longer(time_machine):
+    cache.clear()
+    started = timezone.now()
+    for n in range(newsletter.ASKED_AN_HOUR):
+        ask_for_the_newsletter(n)
+
+    counts = []
+    for minutes in (6, 55, 61):
+        time_machine.move_to(started + timedelta(minutes=minutes))
+        ask_for_the_newsletter(100 + minutes)
+        counts.append(Letter.objects.count() - newsletter.ASKED_AN_HOUR)
+
+    assert counts == [0, 0, 1]
 
 
 def test_one_click_needs_no_page_of_ours(settings):
