@@ -33,18 +33,18 @@ def check_length(request: HttpRequest) -> None:
 class Arrivals(FileUploadHandler):
     """Django's upload handler that keeps what is acceptable in `folder`, and reads the rest without keeping it.
 
-    One file that is refused stops none of the others.
+    One file that is refused stops none of the others. With `keeping=False` nothing is kept at all.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, keeping: bool = True) -> None:
         super().__init__()
         self.arrived: list[Arrived] = []
-        self._folder = folder
+        self._folder, self._keeping = folder, keeping
         self._reception: Reception | None = None
 
     def new_file(self, *args: Any, **facts: Any) -> None:
         super().new_file(*args, **facts)
-        if self.field_name != FIELD:
+        if self.field_name != FIELD or not self._keeping:
             raise SkipFile
         self._reception = Reception(name=self.file_name or "", folder=self._folder)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any, Final
 
 from django.contrib import admin, messages
@@ -40,12 +41,23 @@ class ProductPictures(admin.ModelAdmin):  # type: ignore[type-arg]
     """The pages, for the admin of products."""
 
     def get_urls(self) -> list[URLPattern]:
-        wrap = self.admin_site.admin_view
         return [
-            path("pictures/", wrap(takes_files(self.many_view)), name="orders_product_many_pictures"),
-            path("<int:pk>/pictures/", wrap(takes_files(self.pictures_view)), name="orders_product_pictures"),
+            path("pictures/", self._receiving(self.many_view), name="orders_product_many_pictures"),
+            path("<int:pk>/pictures/", self._receiving(self.pictures_view), name="orders_product_pictures"),
             *super().get_urls(),
         ]
+
+    def _receiving(self, view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        """Who may only look is refused before a file is read, let alone kept."""
+        receiving = takes_files(view)
+
+        @wraps(receiving)
+        def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if not self.has_change_permission(request):
+                raise PermissionDenied
+            return receiving(request, *args, **kwargs)
+
+        return self.admin_site.admin_view(checked)
 
     @action(description="Pictures…", url_path="to-pictures")
     def to_pictures(self, request: HttpRequest, object_id: int) -> HttpResponse:
@@ -58,7 +70,6 @@ class ProductPictures(admin.ModelAdmin):  # type: ignore[type-arg]
     # -- One product ---------------------------------------------------------------------------
 
     def pictures_view(self, request: HttpRequest, pk: int, *, arrived: Sequence[Arrived]) -> HttpResponse:
-        self._refuse_others(request)
         product = get_object_or_404(Product, pk=pk)
         if request.method != "POST":
             return self._pictures_page(request, product)
@@ -87,7 +98,6 @@ class ProductPictures(admin.ModelAdmin):  # type: ignore[type-arg]
     # -- Many products -------------------------------------------------------------------------
 
     def many_view(self, request: HttpRequest, *, arrived: Sequence[Arrived]) -> HttpResponse:
-        self._refuse_others(request)
         told = [_by_name(request, one) for one in arrived]
         if request.headers.get("X-Requested-With") == "XMLHttpRequest":
             return TemplateResponse(request, "orders/admin/_many_pictures.html", {"told": told})
@@ -104,10 +114,6 @@ class ProductPictures(admin.ModelAdmin):  # type: ignore[type-arg]
         frame = {**self.admin_site.each_context(request), "opts": self.opts}
         form = {"field": FIELD, "accept": ACCEPT, "words": WORDS, "limits": limits}
         return TemplateResponse(request, template, frame | form | facts, status=status)
-
-    def _refuse_others(self, request: HttpRequest) -> None:
-        if not self.has_change_permission(request):
-            raise PermissionDenied
 
 
 def _of_staff() -> QuerySet[Upload]:

@@ -5,6 +5,7 @@ import threading
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
+from django.test import Client
 
 from accounts.models import User
 from notifications.models import Event, Letter
@@ -12,10 +13,10 @@ from orders import fulfilment, links, returning
 from orders.models import Order, ReturnRequest
 from orders.refunds import BadUnits, Units
 from orders.returning import AlreadyAnswered, AlreadyAsked
-from tests.uploads.conftest import ada, own_store, picture
+from tests.uploads.conftest import ada, begun, own_store, picture
 from uploads.models import Upload
 
-__all__ = ["ada", "own_store"]
+__all__ = ["ada", "begun", "own_store"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -193,6 +194,31 @@ def test_a_guest_asks_by_the_link_and_leaves_no_files(client, sent):
 
     assert (answer.status_code, Upload.objects.count()) == (303, 0)
     assert sent.return_requests.get().pictures.count() == 0
+
+
+@pytest.mark.parametrize("who", ["nobody", "another customer", "staff", "guest"])
+def test_of_whom_no_picture_is_wanted_none_gets_onto_our_disk(client, sent, begun, who):
+    if who in ("another customer", "staff"):
+        rights = {"is_staff": who == "staff", "is_superuser": who == "staff"}
+        client.force_login(User.objects.create(email="b@example.com", **rights))
+    key = links.guest_path(sent).partition("?")[2] if who == "guest" else ""
+
+    answer = client.post(f"{page_of(sent)}?{key}", form(sent, file=SimpleUploadedFile("a.png", picture("PNG"))))
+
+    assert (answer.status_code, begun) == (303 if who == "guest" else 404, [])
+
+
+def test_the_buyers_pictures_do(buyer, sent, begun):
+    buyer.post(page_of(sent), form(sent, file=SimpleUploadedFile("a.png", picture("PNG"))))
+
+    assert begun == ["a.png"]
+
+
+def test_a_buyers_request_from_another_site_is_refused(sent, ada):
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(ada)
+
+    assert client.post(page_of(sent), form(sent)).status_code == 403
 
 
 def test_strangers_and_staff_do_not_ask_for_the_buyer(client, sent):

@@ -9,9 +9,8 @@ from PIL import Image
 
 from config.env import media_store
 from tests.uploads import bucket
-from uploads import intake, storage
+from uploads import intake, receiving, storage
 from uploads.filming import ffmpeg
-from uploads.receiving import received
 
 
 @pytest.fixture(autouse=True)
@@ -45,9 +44,22 @@ def accept(ada, tmp_path):
 
     def taken(content, name, owner=ada):
         with storage.workplace() as folder:
-            return intake.accept(owner=owner, file=received(name=name, chunks=[content], folder=folder))
+            return intake.accept(owner=owner, file=receiving.received(name=name, chunks=[content], folder=folder))
 
     return taken
+
+
+@pytest.fixture
+def begun(monkeypatch):
+    """The names of the files that were begun on our disk."""
+    names, begin = [], receiving.Reception.__init__
+
+    def noted(self, **file):
+        names.append(file["name"])
+        begin(self, **file)
+
+    monkeypatch.setattr(receiving.Reception, "__init__", noted)
+    return names
 
 
 def picture(kind="JPEG", size=(640, 480), *, mode="RGB", colour=(200, 30, 60), **options):

@@ -19,7 +19,8 @@ View = Callable[..., HttpResponse]
 def takes_files(view: View) -> View:
     """Give `view` the files of a POST as `arrived`, whole or refused, and nothing with other methods.
 
-    A request that is too large is not read at all: then there is no form, and one Arrived without a name.
+    A request that is too large is not read at all: then there is no form, and one Arrived without a name. Of visitors
+    nothing is kept: it would belong to nobody. Whoever may not send any is to be refused around this, before it.
     """
 
     @csrf_exempt  # the token is in the form, and that is not read before its length is known
@@ -33,7 +34,7 @@ def takes_files(view: View) -> View:
             return view(request, *args, arrived=[Arrived(name="", refusal=why)], **kwargs)
         try:
             with storage.workplace() as folder:
-                arrivals = Arrivals(folder)
+                arrivals = Arrivals(folder, keeping=request.user.is_authenticated)
                 request.upload_handlers = [arrivals]
                 return csrf_protect(_read)(request, arrivals, view, args, kwargs)
         except storage.DiskFull:
