@@ -57,12 +57,12 @@ def _theirs(person: Person) -> Iterator[Upload]:
 
 
 def _files(upload: Upload) -> Iterator[tuple[str, str]]:
-    """Names for people, and names in the store."""
+    """Names for people, and names in the store. Ours lie apart: a person may call a picture large.jpeg, too."""
     if upload.status != Upload.Status.REJECTED:
         yield f"uploads/{upload.uid}/{upload.name}", upload.original
     made: list[Rendition] = sorted(upload.renditions.all(), key=lambda one: (one.name, one.format))
     for one in made:
-        yield f"uploads/{upload.uid}/{one.name}.{one.format}", one.path
+        yield f"uploads/{upload.uid}/made/{one.name}.{one.format}", one.path
 
 
 register("uploads", rows=tell, erase=erase, references=references, files=files)

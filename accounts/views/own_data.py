@@ -20,7 +20,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts import erasure
 from accounts.models import User
-from notifications.personal_data import exports
+from notifications.personal_data import exports, progress
 from notifications.personal_data.models import Export
 
 
@@ -31,7 +31,9 @@ def export(request: HttpRequest) -> HttpResponse:
     """The button, how far the copy is, and where it lies."""
     mine = Export.objects.of(request.user.pk)
     if request.method != "POST":
-        context = {"export": mine.exclude(state=Export.State.GONE).first(), "days": exports.KEPT.days}
+        found = mine.exclude(state=Export.State.GONE).first()
+        done, total = progress.told(found) if found else (0, 0)
+        context = {"export": found, "done": done, "total": total, "days": exports.KEPT.days}
         return render(request, "accounts/export.html", context)
     try:
         exports.ask(user_id=cast(User, request.user).pk)

@@ -1,16 +1,18 @@
 """A copy of what we keep of a person: a ZIP file with JSON for each subject, and their files.
 
 The job is a row and an event, as decisions about many deliveries are: it goes on whatever its worker does not survive,
-with a broker or without, and the row tells the page how far it is. A worker that dies leaves no half file: the ZIP is
-written to disk on the side, and stored in one piece.
+with a broker or without. How far it is, is told file by file (`progress`). A worker that dies leaves no half file: the
+ZIP is written to disk on the side, and stored in one piece.
 """
 
+import io
 import json
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from functools import partial
 from typing import IO, Any, Final
 
 from django.core.files.base import File
@@ -20,8 +22,10 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from notifications.audit import log as audit
+from notifications.personal_data import progress
 from notifications.personal_data.events import ExportAsked, ExportReady
 from notifications.personal_data.models import Export, ExportQuerySet
+from notifications.personal_data.registry import File as Member
 from notifications.personal_data.registry import Holding, Person, holdings, with_references
 from notifications.pipeline.events import publish
 
@@ -51,16 +55,13 @@ def gather(export: Export, person: Person) -> None:
     """Make the file and say that it is there. For the handler of `export.asked`, outside any transaction."""
     if export.state != State.RUNNING:
         return
-    person = with_references(person)
+    members = list(_members(with_references(person)))
     with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as out:
-        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-            for count, holding in enumerate(holdings.values()):
-                Export.objects.filter(pk=export.pk).update(done=count, total=len(holdings))
-                _add(archive, holding, person)
+        _write(export, members, out)
         size = out.tell()
         out.seek(0)
         _store(export, out)
-    _finish(export, size)
+    _finish(export, size=size, files=len(members))
 
 
 def open_file(export: Export) -> IO[bytes]:
@@ -75,6 +76,7 @@ def forget(exports: Iterable[Export]) -> int:
     gone = 0
     for export in exports:
         default_storage.delete(export.path)
+        progress.forget(export)
         gone += Export.objects.filter(pk=export.pk).exclude(state=State.GONE).update(state=State.GONE)
     return gone
 
@@ -88,13 +90,23 @@ def _over() -> ExportQuerySet:
     return Export.objects.filter(state=State.READY, expires_at__lte=timezone.now())
 
 
-def _add(archive: zipfile.ZipFile, holding: Holding, person: Person) -> None:
+def _members(person: Person) -> Iterator[Member]:
+    for holding in holdings.values():
+        yield f"{holding.name}.json", partial(_told, holding, person)
+        yield from holding.files(person)
+
+
+def _told(holding: Holding, person: Person) -> IO[bytes]:
     rows = list(holding.rows(person))
-    words = json.dumps(rows, cls=DjangoJSONEncoder, indent=2, ensure_ascii=False)
-    archive.writestr(f"{holding.name}.json", words)
-    for name, opened in holding.files(person):
-        with opened() as source, archive.open(f"{holding.name}/{name}", "w") as target:
-            shutil.copyfileobj(source, target)
+    return io.BytesIO(json.dumps(rows, cls=DjangoJSONEncoder, indent=2, ensure_ascii=False).encode())
+
+
+def _write(export: Export, members: list[Member], out: Any) -> None:
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for count, (name, opened) in enumerate(members):
+            progress.tell(export, done=count, total=len(members))
+            with opened() as source, archive.open(name, "w") as target:
+                shutil.copyfileobj(source, target)
 
 
 def _store(export: Export, content: Any) -> None:
@@ -102,12 +114,14 @@ def _store(export: Export, content: Any) -> None:
     default_storage.save(export.path, File(content))
 
 
-def _finish(export: Export, size: int) -> None:
+def _finish(export: Export, *, size: int, files: int) -> None:
     now = timezone.now()
     ready = {"state": State.READY, "bytes": size, "ready_at": now, "expires_at": now + KEPT}
     with transaction.atomic(durable=True):
         mine = Export.objects.filter(pk=export.pk, state=State.RUNNING)
-        if mine.update(done=len(holdings), **ready):
+        if mine.update(done=files, total=files, **ready):
+            progress.tell(export, done=files, total=files, state=progress.SUCCESS)
             publish(ExportReady(export_id=export.pk), about=export)
             return
     default_storage.delete(export.path)  # the account was closed meanwhile
+    progress.forget(export)

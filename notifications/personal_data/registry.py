@@ -54,7 +54,8 @@ def register(
 ) -> None:
     """One subject of personal data: `NAME.json` in an export, a part of an erasure with retries of its own.
 
-    rows: what it holds of a person, as values that JSON knows. files: (name in the export, what opens it).
+    rows: what it holds of a person, as values that JSON knows. files: (its whole name in the export, which begins with
+    "NAME/"; what opens it).
     references: what is theirs; letters, events and failures about it are erased with it. erase: outside any
     transaction, as often as it takes, and once more a quarter of an hour later for what was on its way: so it must find
     nothing to do the second time. It raises RetryLater while something has to stay for now.

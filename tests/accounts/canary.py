@@ -52,7 +52,7 @@ BODY = {
 
 @pytest.fixture(autouse=True)
 def places(settings, tmp_path):
-    settings.WAYBILL_DATA = tmp_path
+    settings.WAYBILL_DATA, settings.UPLOADS_WORK = tmp_path, tmp_path / "work"
     local = {"BACKEND": "uploads.storage.LocalStore", "OPTIONS": {"location": str(tmp_path / "media")}}
     settings.STORAGES = settings.STORAGES | {"default": local, "media": local}
     cache.clear()  # these log in more often than a person may
