@@ -1,6 +1,6 @@
 """How much is too much. Each number is said to people as it stands here."""
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 MB: Final = 1_000_000
 
@@ -17,12 +17,23 @@ LONGEST_VIDEO: Final = 300  # seconds: what one core turns into two sizes in a f
 MOST_VIDEO_PIXELS: Final = 3840 * 2160  # of a frame
 MOST_VIDEO_FRAMES: Final = LONGEST_VIDEO * 125  # also decoded when they are not shown
 
-HOUR_LIMIT: Final = 300  # uploads by one person in an hour: churning would keep the decoders busy for nothing
+
+class Allowance(NamedTuple):
+    """Bytes and uploads that one person may keep, and uploads that may come of them in an hour."""
+
+    bytes: int
+    uploads: int
+    an_hour: int
 
 
-def allowance(owner: Any) -> tuple[int, int]:
-    """Bytes and uploads this person may keep. Staff fill the shop's shelves."""
-    return (100_000 * MB, 50_000) if owner.is_staff else (2_000 * MB, 500)
+# Who uploads and deletes in a circle would keep the decoders busy for nothing.
+CUSTOMERS: Final = Allowance(bytes=2_000 * MB, uploads=500, an_hour=300)
+# They fill the shop's shelves, in one go: as many pictures as two cores make ready in an hour.
+STAFF: Final = Allowance(bytes=100_000 * MB, uploads=50_000, an_hour=10_000)
+
+
+def allowance(owner: Any) -> Allowance:
+    return STAFF if owner.is_staff else CUSTOMERS
 
 
 def in_words(count: int) -> str:

@@ -107,10 +107,10 @@ def test_no_file_and_two_files_are_refused_by_name(program):
 
 
 def test_a_full_shelf_is_409_and_an_hour_too_many_429(program, monkeypatch):
-    monkeypatch.setattr(quota, "allowance", lambda owner: (10, 5))
+    monkeypatch.setattr(quota, "allowance", lambda owner: limits.Allowance(10, 5, 300))
     full = handed_in(program, picture())
     monkeypatch.undo()
-    monkeypatch.setattr(quota, "HOUR_LIMIT", 1)
+    monkeypatch.setattr(limits, "CUSTOMERS", limits.CUSTOMERS._replace(an_hour=1))
     handed_in(program, picture())
     often = handed_in(program, picture("PNG"), "a.png")
 

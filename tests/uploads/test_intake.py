@@ -10,6 +10,7 @@ from model_bakery import baker
 from tests.uploads.conftest import picture
 from uploads import intake, limits, personal_data, quota
 from uploads.formats import NotAccepted, recognised, shown
+from uploads.limits import Allowance
 from uploads.models import Upload, Usage
 from uploads.receiving import Reception, TooLarge, received
 
@@ -84,7 +85,7 @@ def test_what_is_too_large_is_stopped_at_the_limit(tmp_path, monkeypatch):
 
 
 def test_there_is_room_for_so_many_bytes_and_no_more(accept, monkeypatch, own_store):
-    monkeypatch.setattr(quota, "allowance", lambda owner: (len(JPEG), 5))
+    monkeypatch.setattr(quota, "allowance", lambda owner: Allowance(len(JPEG), 5, 300))
     accept(JPEG, "a.jpg")
 
     with pytest.raises(intake.OverQuota, match="There is no room for it: you may keep"):
@@ -94,14 +95,14 @@ def test_there_is_room_for_so_many_bytes_and_no_more(accept, monkeypatch, own_st
 
 
 def test_what_is_deleted_makes_room(accept, monkeypatch):
-    monkeypatch.setattr(quota, "allowance", lambda owner: (10**9, 1))
+    monkeypatch.setattr(quota, "allowance", lambda owner: Allowance(10**9, 1, 300))
     intake.delete(upload=accept(JPEG, "a.jpg"))
 
     assert accept(picture("PNG"), "b.png").pk
 
 
 def test_an_hour_has_its_limit_and_ends(accept, monkeypatch, time_machine):
-    monkeypatch.setattr(quota, "HOUR_LIMIT", 2)
+    monkeypatch.setattr(limits, "CUSTOMERS", limits.CUSTOMERS._replace(an_hour=2))
     for shade in range(2):
         accept(picture("PNG", colour=(shade, 0, 0)), "a.png")
 
@@ -111,6 +112,18 @@ def test_an_hour_has_its_limit_and_ends(accept, monkeypatch, time_machine):
     Usage.objects.update(hour="2020-01-01T00:00:00Z")
     accept(picture("PNG", colour=(9, 0, 0)), "a.png")
     assert Usage.objects.get().in_hour == 1
+
+
+def test_staff_who_fill_the_shelves_are_not_held_up_by_what_customers_may_send_in_an_hour(accept, ada, monkeypatch):
+    """A bulk upload of product pictures has thousands."""
+    sam = baker.make("accounts.User", email="sam@example.org", is_staff=True)
+    monkeypatch.setattr(limits, "CUSTOMERS", limits.CUSTOMERS._replace(an_hour=1))
+    for shade in range(2):
+        accept(picture("PNG", colour=(shade, 0, 0)), "a.png", owner=sam)
+    Usage.objects.update(in_hour=limits.STAFF.an_hour)
+
+    with pytest.raises(intake.TooOften, match="10000 uploads in an hour"):
+        accept(picture("PNG", colour=(9, 0, 0)), "a.png", owner=sam)
 
 
 def at_once(work, count=8):
@@ -135,7 +148,7 @@ def at_once(work, count=8):
 
 
 def test_eight_at_once_cannot_take_the_room_for_three(accept, monkeypatch, own_store):
-    monkeypatch.setattr(quota, "allowance", lambda owner: (10**9, 3))
+    monkeypatch.setattr(quota, "allowance", lambda owner: Allowance(10**9, 3, 300))
     pictures = [picture("PNG", colour=(n, 0, 0)) for n in range(8)]
 
     answers = at_once(lambda n: accept(pictures[n], "a.png"))
