@@ -11,6 +11,7 @@ from uploads.events import ImageUploaded, UploadDeleted, UploadRejected, VideoTr
 # What fails four times in a few minutes is told to its owner, who can try again.
 FEW = Retry(attempts=4)
 LONGEST_FILM = timedelta(minutes=90)  # of work, on a slow machine that does much else
+LONGEST_SWEEP = timedelta(hours=2)  # of a bucket with a million files; what is swept is not looked at again
 
 
 @subscribe(ImageUploaded, queue="images", atomic=False, retry=FEW)
@@ -43,6 +44,6 @@ def fail_forgotten(event: ClockHour) -> None:  # noqa: ARG001
     failing.fail_forgotten()
 
 
-@subscribe(ClockDay, atomic=False)
+@subscribe(ClockDay, atomic=False, limit=LONGEST_SWEEP)
 def sweep(event: ClockDay) -> None:  # noqa: ARG001
     sweeping.sweep()

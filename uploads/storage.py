@@ -7,7 +7,6 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -18,6 +17,7 @@ from django.core.files.storage import FileSystemStorage, Storage, storages
 ABANDONED: Final = 24 * 3600  # seconds; nothing that is still worked on is as old
 FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 DRAFTS: Final = "drafts"
+FOLDERS: Final = ("originals", "renditions", "exports", DRAFTS)  # all that the shop keeps; others may share a bucket
 PART: Final = 256 * 1024  # bytes in memory at once
 
 
@@ -139,28 +139,33 @@ def is_bucket() -> bool:
 
 def everything(*, older_than: float) -> Iterator[str]:
     """Every file that lies there for so many seconds."""
-    until = datetime.fromtimestamp(time.time() - older_than, UTC)
-    for folder in ("originals", DRAFTS, *(f"renditions/{name}" for name in _folders("renditions"))):
-        for name in _files(folder):
-            path = f"{folder}/{name}"
-            with suppress(FileNotFoundError):
-                if store().get_modified_time(path) <= until:
-                    yield path
+    until = time.time() - older_than
+    for folder in FOLDERS:
+        listed = _in_bucket(folder) if is_bucket() else _on_disk(folder)
+        yield from (name for name, changed in listed if changed <= until)
+
+
+def _in_bucket(folder: str) -> Iterator[tuple[str, float]]:
+    """Names and times, a thousand with each question: to ask for each file's would take a night."""
+    there: Any = store()
+    for found in there.bucket.objects.filter(Prefix=f"{folder}/"):
+        yield found.key, found.last_modified.timestamp()
+
+
+def _on_disk(folder: str) -> Iterator[tuple[str, float]]:
+    root = Path(store().path(""))
+    for where, _, names in os.walk(root / folder):
+        for name in names:
+            path = Path(where, name)
+            with suppress(FileNotFoundError):  # deleted meanwhile
+                yield path.relative_to(root).as_posix(), path.stat().st_mtime
 
 
 def _files(folder: str) -> list[str]:
-    return _listed(folder)[1]
-
-
-def _folders(folder: str) -> list[str]:
-    return _listed(folder)[0]
-
-
-def _listed(folder: str) -> tuple[list[str], list[str]]:
     try:
-        return store().listdir(folder)
+        return store().listdir(folder)[1]
     except FileNotFoundError:
-        return [], []
+        return []
 
 
 class DiskFull(OSError):

@@ -5,10 +5,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
+from notifications.personal_data.models import Export
 from uploads import storage
 from uploads.models import Rendition, Upload
 
-_ORIGINAL: Final = re.compile(r"originals/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_UUID: Final = r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+_ORIGINAL: Final = re.compile(rf"originals/{_UUID}")
+_COPY: Final = re.compile(rf"exports/{_UUID}\.zip")
 AT_ONCE: Final = 500  # names in one question to the database
 
 
@@ -34,11 +37,15 @@ def sweep(*, older_than: float = storage.ABANDONED) -> int:
 
 
 def _named(names: Sequence[str]) -> set[str]:
-    """Those that belong to an upload which may still need them."""
+    """Those that belong to an upload which may still need them, or are copies of people's data on their way."""
     renditions = set(Rendition.objects.filter(path__in=names).values_list("path", flat=True))
-    uids = [name.removeprefix("originals/") for name in names if _ORIGINAL.fullmatch(name)]
-    needed = Upload.objects.filter(uid__in=uids).exclude(status=Upload.Status.REJECTED)
-    return renditions | {upload.original for upload in needed.only("uid")}
+    needed = Upload.objects.filter(uid__in=_uids(_ORIGINAL, names)).exclude(status=Upload.Status.REJECTED)
+    copies = Export.objects.filter(uid__in=_uids(_COPY, names)).exclude(state=Export.State.GONE)
+    return renditions | {one.original for one in needed.only("uid")} | {one.path for one in copies.only("uid")}
+
+
+def _uids(pattern: re.Pattern[str], names: Iterable[str]) -> list[str]:
+    return [found[1] for name in names if (found := pattern.fullmatch(name))]
 
 
 def _in_batches(names: Iterable[str]) -> Iterator[list[str]]:

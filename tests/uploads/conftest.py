@@ -13,11 +13,19 @@ from uploads import intake, receiving, storage
 from uploads.filming import ffmpeg
 
 
+class Kept:
+    def __init__(self, bucket):
+        self.bucket = bucket
+
+    def __call__(self):
+        return sorted(self.bucket.objects)
+
+
 @pytest.fixture(autouse=True)
 def own_store(request, settings, tmp_path):
     """Nothing of a test's lies where the shop's own files are. `own_store()` names all that is kept.
 
-    A folder; a bucket where a test is parametrized with `BOTH_STORES`.
+    A folder; a bucket where a test is parametrized with `BOTH_STORES`, of which `own_store.bucket` tells more.
     """
     settings.UPLOADS_WORK = tmp_path / "work"
     if getattr(request, "param", "folder") == "folder":
@@ -27,7 +35,7 @@ def own_store(request, settings, tmp_path):
         return
     with bucket.running() as there:
         settings.STORAGES = settings.STORAGES | {"media": media_store(there.url, folder=tmp_path)}
-        yield lambda: sorted(there.objects)
+        yield Kept(there)
 
 
 BOTH_STORES = pytest.mark.parametrize("own_store", ["folder", "bucket"], indirect=True)

@@ -1,7 +1,13 @@
 """From a file to what people see, and every way out of it, on a disk and in a bucket."""
 
-import pytest
+from datetime import timedelta
 
+import pytest
+from django.utils import timezone
+from model_bakery import baker
+
+from notifications.personal_data.models import Export
+from notifications.pipeline.events import subscriptions
 from tests.uploads.conftest import BOTH_STORES, film, picture
 from uploads import decoding, filming, intake, processing, storage, sweeping
 from uploads.events import ImageProcessed, UploadRejected, VideoTranscoded
@@ -170,6 +176,63 @@ def test_the_sweep_removes_what_no_row_names_and_nothing_young(accept, deliver_d
     swept = sweeping.sweep(older_than=-1)
 
     assert (swept, own_store()) == (4, before)
+
+
+def left_lying(tmp_path, *names):
+    for name in names:
+        (tmp_path / "left").write_bytes(b"x")
+        storage.keep(name, tmp_path / "left")
+
+
+def test_copies_of_peoples_data_are_swept_when_their_row_says_that_they_are_gone(ada, own_store, tmp_path):
+    ready = {"ready_at": timezone.now(), "expires_at": timezone.now(), "bytes": 1}
+    exports = [baker.make(Export, user=ada, state="gone"), baker.make(Export, user=ada, state="ready", **ready)]
+    left_lying(tmp_path, *(one.path for one in exports), "exports/orphan.zip", "somebody-elses/file")
+
+    assert sweeping.sweep(older_than=-1) == 2
+    assert own_store() == sorted([exports[1].path, "somebody-elses/file"])
+
+
+def test_what_is_deleted_while_the_sweep_looks_stops_it_nowhere(accept, own_store, tmp_path):
+    names = [f"originals/orphan-{n:02}" for n in range(12)]
+    left_lying(tmp_path, *names)
+    found = storage.everything(older_than=-1)
+
+    seen = [next(found)]
+    storage.remove(*(name for name in names if name not in seen))
+    seen += found
+
+    assert set(seen) <= set(names)
+    assert storage.opened(seen[0]).read() == b"x"
+    assert sweeping.sweep(older_than=-1) == 1
+
+
+def test_the_sweep_asks_a_bucket_for_lists_and_not_for_each_file(ada, own_store, tmp_path):
+    left_lying(tmp_path, *(f"renditions/{n:02}/orphan" for n in range(12)))
+    asked = own_store.bucket.asked if hasattr(own_store, "bucket") else []
+    asked.clear()
+
+    assert sweeping.sweep() == 0
+    assert sweeping.sweep(older_than=-1) == 12
+    assert {how for how, key in asked} <= {"GET", "DELETE"}
+    assert [key for how, key in asked if how == "GET" and key] == []
+
+
+def test_a_large_file_goes_to_a_bucket_in_parts_and_comes_back_whole(own_store, tmp_path):
+    content = bytes(range(256)) * 80_000  # 20 MB: more than two parts
+    (tmp_path / "large").write_bytes(content)
+
+    storage.keep("originals/large", tmp_path / "large")
+
+    with storage.opened("originals/large") as source:
+        assert source.read() == content
+    assert b"".join(storage.parts("originals/large", 9_000_000, 9_000_009)) == content[9_000_000:9_000_010]
+    if hasattr(own_store, "bucket"):
+        assert [how for how, _ in own_store.bucket.asked].count("POST") == 2
+
+
+def test_the_sweep_may_take_hours():
+    assert subscriptions["uploads.sweep"].limit == timedelta(hours=2)
 
 
 def test_progress_moves_while_a_film_is_made(accept, deliver_due, tmp_path, monkeypatch):
