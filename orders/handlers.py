@@ -49,6 +49,17 @@ def claim_guest_orders(event: EmailVerified) -> None:
     guests.claim(user_id=event.user_id, address_id=event.address_id)
 
 
+@subscribe(PaymentReceived)
+def claim_paid_order(event: PaymentReceived) -> None:
+    """After the answer: how long it takes to look for an account tells the buyer nothing."""
+    guests.claim_paid(order_id=event.order_id)
+
+
+@subscribe(PaymentAuthorized)
+def claim_order_of_held_money(event: PaymentAuthorized) -> None:
+    guests.claim_paid(order_id=event.order_id)
+
+
 # -- letters to the buyer ---------------------------------------------------------------------
 
 

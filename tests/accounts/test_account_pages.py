@@ -10,11 +10,14 @@ from django.utils import timezone
 
 from accounts import addresses, keys, sessions
 from accounts.events import EmailVerified
-from accounts.models import Address, ApiKey, Profile
+from accounts.models import Address, ApiKey, Profile, User
 from notifications.mail.sealing import shown
 from notifications.models import Letter, Subscriber
+from notifications.pipeline.events import subscriptions
 from orders import links
-from orders.handlers import claim_guest_orders
+from orders.events import PaymentAuthorized, PaymentReceived
+from orders.handlers import claim_guest_orders, claim_order_of_held_money, claim_paid_order
+from orders.links import guest_path
 from orders.models import Order
 from tests.accounts.people import is_in, person, signed_in, sure
 from tests.api.programs import ADDRESS, Program, sent
@@ -147,6 +150,61 @@ def test_an_address_that_is_not_verified_claims_nothing(run_handler):
     run_handler(claim_guest_orders, EmailVerified(user_id=user.pk, address_id=address.pk), about=user)
 
     assert Order.objects.get().user_id is None
+
+
+PAID = {claim_paid_order: PaymentReceived, claim_order_of_held_money: PaymentAuthorized}
+
+
+def told_of_payment(run_handler, order, handler=claim_paid_order):
+    event = PAID[handler](order_id=order.pk, attempt_id="1", amount=1290, currency="EUR")
+    for _ in "12":
+        run_handler(handler, event, about=order)
+    order.refresh_from_db()
+
+
+@pytest.mark.parametrize("handler", PAID)
+def test_what_a_guest_buys_later_with_a_verified_address_is_in_the_history_of_its_account(run_handler, handler):
+    user = person()
+    order, others = an_order(email="ADA@example.org"), an_order(email="bob@example.org")
+    taken = an_order(email=user.email, user=person("eve@example.org"))
+    Order.objects.update(placed_at="2026-01-15T12:00:00Z")  # "1 second ago" would be another page a second later
+    before = Client().get(guest_path(order)).content
+
+    for one in (order, others, taken):
+        told_of_payment(run_handler, one, handler)
+
+    assert (order.user, others.user, taken.user.email) == (user, None, "eve@example.org")
+    assert order.number in signed_in(user).get("/accounts/orders/").content.decode()
+    # Who bought it sees what they saw, and nothing of an account.
+    assert without_nonces(Client().get(guest_path(order)).content) == without_nonces(before)
+
+
+def without_nonces(page):
+    return re.sub(r'(nonce|csrfmiddlewaretoken" value|X-CSRFToken": ?)="?[^" ]+', "", page.decode())
+
+
+@pytest.mark.parametrize("how", ["not verified", "closed", "nobody"])
+def test_a_paid_order_of_an_address_that_no_open_account_has_shown_to_be_its_own_stays_a_guests(run_handler, how):
+    user = person()
+    if how == "not verified":
+        user.emailaddress_set.update(verified=False)
+    elif how == "closed":
+        User.objects.update(is_active=False)
+    order = an_order(email="somebody@example.org" if how == "nobody" else user.email)
+
+    told_of_payment(run_handler, order)
+
+    assert order.user is None
+
+
+def test_an_order_that_was_not_paid_is_put_into_nobodys_history():
+    heard = {one.handler: one.events for one in subscriptions.values() if "claim" in one.handler}
+
+    assert heard == {
+        "orders.claim_guest_orders": (EmailVerified,),
+        "orders.claim_paid_order": (PaymentReceived,),
+        "orders.claim_order_of_held_money": (PaymentAuthorized,),
+    }
 
 
 def test_the_history_costs_the_same_few_queries_for_many_orders(django_assert_num_queries):
