@@ -32,6 +32,9 @@ def run(argv: "list[str]") -> None:
     else:
         from django.core.management import execute_from_command_line
 
+        from config.refusal import settings_or_exit
+
+        settings_or_exit()
         execute_from_command_line(argv)
 
 

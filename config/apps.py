@@ -7,3 +7,6 @@ import config.celery  # noqa: F401
 class ConfigConfig(AppConfig):
     name = "config"
     verbose_name = "Site"
+
+    def ready(self) -> None:
+        from config import checks  # noqa: F401  importing registers them

@@ -11,10 +11,22 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from environ.fileaware_mapping import FileAwareMapping
 
 BASE_DIR: Final = Path(__file__).resolve().parent.parent
 
-env = environ.FileAwareEnv()
+
+class _Given(FileAwareMapping):
+    def __getitem__(self, key: str) -> str:
+        # A file ends with a line's end, which is no part of a secret.
+        return str(super().__getitem__(key)).rstrip("\r\n")
+
+
+class _Environment(environ.FileAwareEnv):
+    ENVIRON = _Given()
+
+
+env = _Environment()
 environ.Env.read_env(BASE_DIR / ".env")
 
 
@@ -63,22 +75,23 @@ def webhook_secrets(folder: Path) -> list[str]:
     return list(env.list("STRIPE_WEBHOOK_SECRET", default=[local_secret(folder, "webhook_secret")] if local else []))
 
 
-def required(name: str) -> str:
-    """A setting production cannot do without.
+def insist_on(*names: str) -> None:
+    """These are settings that production cannot do without.
 
-    Raises ImproperlyConfigured, naming the setting, when it is missing or empty.
+    Raises ImproperlyConfigured, one sentence that names those which are missing or empty.
     """
-    value: str = env.str(name, "")
-    if not value:
+    missing = [name for name in names if not env.str(name, "")]
+    if missing:
+        are, them = ("is", "it") if len(missing) == 1 else ("are", "each")
         raise ImproperlyConfigured(
-            f"{name} is not set: give it in the environment, in .env, or as a file named by {name}_FILE."
+            f"{', '.join(missing)} {are} not set: give {them} in the environment, in .env, or as a file named by"
+            f" {missing[0]}_FILE."
         )
-    return value
 
 
 def anymail_settings() -> dict[str, str]:
     """What the environment says as ANYMAIL_NAME. Without a secret, anybody could report bounces."""
-    required("ANYMAIL_WEBHOOK_SECRET")
+    insist_on("ANYMAIL_WEBHOOK_SECRET")
     names = {name.removesuffix("_FILE") for name in os.environ if name.startswith("ANYMAIL_")}
     return {name.removeprefix("ANYMAIL_"): env.str(name) for name in names}
 

@@ -18,10 +18,10 @@ from config.env import (
     anymail_settings,
     data_dir,
     env,
+    insist_on,
     local_secret,
     media_store,
     origin,
-    required,
     running_shop,
     webhook_secrets,
 )
@@ -31,15 +31,23 @@ WAYBILL_DATA: Path = data_dir()
 _up = running_shop(WAYBILL_DATA)
 
 # -- Who may reach us, and with which secrets ---------------------------------------------
+# Without them buyers would read of a shop that does not exist, and their addresses would go to somebody else's.
+NEEDED_IN_PRODUCTION = (
+    "ALLOWED_HOSTS",
+    "EMAIL_URL",
+    "DEFAULT_FROM_EMAIL",
+    "SHIPPING_DEPARTMENT_EMAIL",
+    "OPERATOR_EMAIL",
+    "STRIPE_SECRET_KEY",
+    "STRIPE_WEBHOOK_SECRET",
+)
 LOCAL = not env.str("SECRET_KEY", "")
 SECRET_KEY = env.str("SECRET_KEY", "") or local_secret(WAYBILL_DATA, "secret_key")
+if not LOCAL:
+    insist_on(*NEEDED_IN_PRODUCTION)
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 DEBUG = env.bool("DEBUG", default=False)
-ALLOWED_HOSTS: list[str] = (
-    env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
-    if LOCAL
-    else required("ALLOWED_HOSTS").split(",")
-)
+ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 SITE_URL: str = env.str("SITE_URL", _up.get("url", "http://127.0.0.1:8000" if LOCAL else f"https://{ALLOWED_HOSTS[0]}"))
 SITE_URL = SITE_URL.rstrip("/")  # paths begin with one
 CSRF_TRUSTED_ORIGINS = [SITE_URL]
@@ -119,6 +127,7 @@ TEMPLATES = [
 ]
 
 # -- The database: the queue and the truth ------------------------------------------------
+DATABASE_IS_CHOSEN = bool(env.str("DATABASE_URL", ""))
 DATABASE_URL: str = (
     env.str("DATABASE_URL", "") or _up.get("database_url") or f"sqlite:///{quote(str(WAYBILL_DATA))}/waybill.sqlite3"
 )
@@ -185,7 +194,7 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CURRENCY = "EUR"
 # What buyers in Europe expect; false where tax comes on top of the price at the till.
 PRICES_INCLUDE_TAX: bool = env.bool("PRICES_INCLUDE_TAX", default=True)
-STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", "sk_test_bank") if LOCAL else required("STRIPE_SECRET_KEY")
+STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", "sk_test_bank")
 STRIPE_PUBLISHABLE_KEY = env.str("STRIPE_PUBLISHABLE_KEY", "")
 # None: whatever the gateway sends is turned away with 503.
 STRIPE_WEBHOOK_SECRETS = webhook_secrets(WAYBILL_DATA)
@@ -196,11 +205,7 @@ STRIPE_API_BASE: str = env.str("STRIPE_API_BASE", _up.get("bank_url") or ("http:
 
 # -- Mail ---------------------------------------------------------------------------------
 _smtp = _up.get("smtp")
-vars().update(
-    Env.email_url_config(
-        env.str("EMAIL_URL", f"smtp://{_smtp}" if _smtp else "smtp://127.0.0.1:9") if LOCAL else required("EMAIL_URL")
-    )
-)
+vars().update(Env.email_url_config(env.str("EMAIL_URL", f"smtp://{_smtp}" if _smtp else "smtp://127.0.0.1:9")))
 EMAIL_TIMEOUT = 10
 # A service of django-anymail's (postmark, mailgun, …) instead of SMTP; its keys are ANYMAIL_…, as anymail names them.
 # It reports bounces and complaints to /webhooks/mail/NAME/tracking/, with ANYMAIL_WEBHOOK_SECRET as user:password.
@@ -208,9 +213,7 @@ MAIL_SERVICE: str = env.str("MAIL_SERVICE", "")
 if MAIL_SERVICE:
     EMAIL_BACKEND = f"anymail.backends.{MAIL_SERVICE}.EmailBackend"
     ANYMAIL = anymail_settings()
-DEFAULT_FROM_EMAIL: str = (
-    env.str("DEFAULT_FROM_EMAIL", "Waybill <shop@waybill.example>") if LOCAL else required("DEFAULT_FROM_EMAIL")
-)
+DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", "Waybill <shop@waybill.example>")
 # Webhooks may call machines of the own network, on any port. For tests and development: whoever can add an endpoint
 # can then make this shop speak to what stands beside it.
 WEBHOOKS_TO_PRIVATE: bool = env.bool("WEBHOOKS_TO_PRIVATE", default=False)

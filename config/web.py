@@ -13,13 +13,15 @@ from pathlib import Path
 
 import django
 
+from config.refusal import settings_or_exit
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m config.web", allow_abbrev=False)
     parser.add_argument("--opening", metavar="FD", type=int, help="open the shop and write the logins there")
     parser.add_argument("--demo", action="store_true", help="load demo data when opening")
     given, for_gunicorn = parser.parse_known_args()
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    settings_or_exit()
     if given.opening is not None:
         open_shop(given.opening, with_demo=given.demo)
     _run_gunicorn(for_gunicorn)

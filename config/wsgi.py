@@ -1,7 +1,6 @@
 """The web process: `gunicorn config.wsgi`."""
 
 import gc
-import os
 import re
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -9,7 +8,9 @@ from typing import Any, Final
 from django.core.wsgi import get_wsgi_application
 from django.urls import get_resolver
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+from config.refusal import GUNICORN_GIVES_UP, settings_or_exit
+
+settings_or_exit(GUNICORN_GIVES_UP)
 _django: Final = get_wsgi_application()
 # Under `gunicorn --preload` all workers share what is made here: the views are imported once, not by the
 # first buyer of each worker, and the collector neither copies these pages nor walks them at the end.
