@@ -96,6 +96,20 @@ def anymail_settings() -> dict[str, str]:
     return {name.removeprefix("ANYMAIL_"): env.str(name) for name in names}
 
 
+def sentry_dsn() -> str:
+    """Where reports of failures go; empty for nowhere.
+
+    Raises ImproperlyConfigured when it cannot be read, or what it needs is not installed.
+    """
+    dsn: str = env.str("SENTRY_DSN", "")
+    parts = urlsplit(dsn)
+    if dsn and not (parts.scheme in ("http", "https") and parts.username and parts.hostname and parts.path.strip("/")):
+        raise ImproperlyConfigured("SENTRY_DSN must look like https://KEY@HOST/PROJECT.")
+    if dsn and find_spec("sentry_sdk") is None:
+        raise ImproperlyConfigured("SENTRY_DSN is set, which needs sentry-sdk: install it first.")
+    return dsn
+
+
 def media_store(url: str, *, folder: Path) -> dict[str, Any]:
     """The storage that STORAGE_URL names, as an entry of STORAGES; the folder when it is empty.
 

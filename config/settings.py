@@ -23,6 +23,7 @@ from config.env import (
     media_store,
     origin,
     running_shop,
+    sentry_dsn,
     webhook_secrets,
 )
 from config.staff import UNFOLD as UNFOLD
@@ -365,6 +366,8 @@ SPECTACULAR_SETTINGS = {
 # -- Logs: lines for people in a terminal, JSON for machines ------------------------------
 # Where spans go (OpenTelemetry, OTLP over HTTP): http://collector:4318. Empty: nowhere, and nothing is loaded for it.
 OTEL_EXPORTER_OTLP_ENDPOINT: str = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+# Where reports of failures go (Sentry, or what speaks as it does). Empty: nowhere, and nothing is loaded for it.
+SENTRY_DSN: str = sentry_dsn()
 LOG_JSON = env.bool("LOG_JSON", default=not LOCAL)
 _shared_processors: list[Any] = [
     structlog.contextvars.merge_contextvars,

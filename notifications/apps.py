@@ -8,7 +8,7 @@ class NotificationsConfig(AppConfig):
     verbose_name = "After the commit"
 
     def ready(self) -> None:
-        from notifications import tracing
+        from notifications import reporting, tracing
         from notifications.campaigns import reports  # noqa: F401  it listens
         from notifications.webhooks import fanout
 
@@ -19,3 +19,5 @@ class NotificationsConfig(AppConfig):
         fanout.listen_to_everything_public()
         if settings.OTEL_EXPORTER_OTLP_ENDPOINT:
             tracing.send_to(settings.OTEL_EXPORTER_OTLP_ENDPOINT)
+        if settings.SENTRY_DSN:
+            reporting.send_to(settings.SENTRY_DSN)

@@ -13,7 +13,7 @@ import structlog
 from django.db import connection, transaction
 from django.utils import timezone
 
-from notifications import correlation, tracing
+from notifications import correlation, reporting, tracing
 from notifications.pipeline import brakes, deadletters, doorbell, effects, ordering, queues, rescue
 from notifications.pipeline.decisions import entry
 from notifications.pipeline.events import BadPayload, Subscription, declared, subscription_of
@@ -249,6 +249,8 @@ def _bury(claim: _Claim, error: Exception) -> None:
         deadletters.tell(claim.delivery, fingerprint=mark, sentence=_sentence(error))
         _tell_brake(claim, error)
     log.error("delivery_buried", **_names(claim), **_kind_of(error))
+    if not isinstance(error, Permanent):
+        reporting.died(error, handler=claim.delivery.handler)
     buried.send_robust(sender=Delivery, delivery=claim.delivery)
 
 
