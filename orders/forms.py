@@ -3,7 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from django import forms
 from django.conf import settings
@@ -70,10 +70,17 @@ BANK_CARDS: Final = (
 
 
 def trial_cards() -> tuple[TrialCard, ...]:
-    """The cards a buyer may try here: none with a live Stripe key."""
-    if not settings.STRIPE_SECRET_KEY.startswith("sk_test_"):
+    """The cards a buyer may try here: none with a live Stripe key, or where they type one in."""
+    if settings.STRIPE_PUBLISHABLE_KEY or not settings.STRIPE_SECRET_KEY.startswith("sk_test_"):
         return ()
     return STRIPE_CARDS + BANK_CARDS if settings.LOCAL else STRIPE_CARDS
+
+
+def _card_field() -> forms.Field:
+    """Stripe's name for the card that the buyer typed in there; a number typed in here is refused unread."""
+    refusal = {"required": _("The card was not taken in. Type it in again.")}
+    refusal["invalid"] = refusal["required"]
+    return forms.RegexField(r"^pm_[A-Za-z0-9_]+$", max_length=100, label=_("Card"), error_messages=refusal)
 
 
 class CheckoutForm(AddressForm):
@@ -94,6 +101,11 @@ class CheckoutForm(AddressForm):
     expected_total = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
     # The cart this page showed; another tab may have changed it since, at the very same total.
     expected_cart = forms.CharField(max_length=64, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if settings.STRIPE_PUBLISHABLE_KEY:
+            self.fields["payment_method"] = _card_field()
 
     def fingerprint(self) -> str:
         """What the idempotency key was first used for."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -32,6 +33,7 @@ from orders.checkout import (
 from orders.forms import CheckoutForm, trial_cards
 from orders.guesses import TooManyGuesses
 from orders.models import Order
+from orders.views.cards import with_card_field
 from orders.views.costs import Terms, costs, price
 from orders.views.currency import currency_of
 from orders.views.http import SeeOther
@@ -214,11 +216,12 @@ def _page_with(request: HttpRequest, form: CheckoutForm, facts: dict[str, Any], 
     more = {
         "form": form,
         "cards": trial_cards(),
+        "card_key": settings.STRIPE_PUBLISHABLE_KEY,
         "chosen_card": form["payment_method"].value() or "pm_card_visa",
         "fresh_key": uuid.uuid4(),
         "own_addresses": addresses.of(request.user) if request.user.is_authenticated else [],
     }
-    return render(request, "orders/checkout.html", {**more, **facts}, status=status)
+    return with_card_field(render(request, "orders/checkout.html", {**more, **facts}, status=status))
 
 
 def _terms(form: CheckoutForm) -> Terms:
