@@ -113,7 +113,7 @@ def _is_held(attempt: PaymentAttempt) -> bool:
 def forgotten() -> list[PaymentAttempt]:
     """Open attempts of more than a minute that no delivery is going to ask the gateway about."""
     minute_ago = timezone.now() - timedelta(minutes=1)
-    asking = Delivery.objects.filter(handler__in=ASKERS, state__in=[Delivery.State.READY, Delivery.State.RUNNING])
+    asking = Delivery.objects.open(Delivery.State.READY, Delivery.State.RUNNING).filter(handler__in=ASKERS)
     subjects = set(asking.values_list("event__subject", flat=True))
     held = PaymentAttempt.objects.filter(state=State.AUTHORIZED, order__status=Order.Status.CANCELLED)
     open_ones = (PaymentAttempt.objects.open() | held).filter(started_at__lt=minute_ago).select_related("order")

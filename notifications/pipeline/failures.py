@@ -13,8 +13,8 @@ class FailureQuerySet(DeliveryQuerySet):
 
         Tries alone do not tell: a mail server that is away burns no attempt, and is still a failure to see.
         """
-        alive = [Delivery.State.READY, Delivery.State.RUNNING]
-        return self.filter(Q(state=Delivery.State.DEAD) | Q(state__in=alive) & ~Q(last_error=""))
+        known = self.open(Delivery.State.READY, Delivery.State.RUNNING, Delivery.State.DEAD)
+        return known.filter(Q(state=Delivery.State.DEAD) | ~Q(last_error=""))
 
 
 class Failure(Delivery):

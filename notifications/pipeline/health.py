@@ -54,7 +54,7 @@ def pipeline_health() -> Health:
     relays = [worker for worker in alive if worker.kind == Worker.Kind.RELAY]
     note = relays[0].note if relays else {}
     ready, held = Q(state="ready", available_at__lte=now), held_back(now)
-    counts = Delivery.objects.aggregate(
+    counts = Delivery.objects.open("ready", "dead").aggregate(
         waiting=Count("pk", filter=ready & ~held),
         oldest=Min("available_at", filter=ready & ~held & ~waits_its_turn(now)),
         held=Count("pk", filter=ready & held),

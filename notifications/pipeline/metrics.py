@@ -25,7 +25,7 @@ class PipelineCollector(Collector):
         yield _by_handler(
             "waybill_deliveries",
             "Deliveries that have not come to their end, or are dead.",
-            Delivery.objects.filter(state__in=["waiting", "ready", "running", "dead"])
+            Delivery.objects.open("waiting", "ready", "running", "dead")
             .values_list("handler", "state")
             .annotate(count=Count("pk")),
             "state",

@@ -78,7 +78,7 @@ def superseded_by(delivery: Delivery) -> Delivery | None:
 def stuck() -> DeliveryQuerySet:
     """Those that wait, though nobody holds their baton: what only a hand in the database can bring about."""
     holder = Delivery.objects.in_line(OuterRef("handler"), OuterRef("order_key")).filter(state__in=HOLDING)
-    return Delivery.objects.filter(~Exists(holder), state=State.WAITING).order_by("handler", "order_key", "pk")
+    return Delivery.objects.open(State.WAITING).filter(~Exists(holder)).order_by("handler", "order_key", "pk")
 
 
 def mend_lines() -> int:

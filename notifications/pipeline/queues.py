@@ -37,7 +37,7 @@ class Load:
 def loads() -> list[Load]:
     """Of each queue, in the order of their declaration. Two queries."""
     due, running = Q(state="ready", available_at__lte=timezone.now()), Q(state="running")
-    rows = Delivery.objects.filter(due | running).values("queue").order_by()
+    rows = Delivery.objects.open("ready", "running").filter(due | running).values("queue").order_by()
     counted = rows.annotate(due=Count("pk", filter=due), running=Count("pk", filter=running))
     waiting = {row["queue"]: (row["due"], row["running"]) for row in counted}
     kept = {queue.name: queue for queue in Queue.objects.all()}
@@ -89,8 +89,8 @@ def running(name: str) -> int:
 
 def moving(since: datetime) -> set[str]:
     """Where something runs, or has come to its end since then."""
-    lately = Q(state="done", finished_at__gt=since) | Q(state="running")
-    return set(Delivery.objects.filter(lately).values_list("queue", flat=True).distinct().order_by())
+    lately = Delivery.objects.filter(state="done", finished_at__gt=since).values_list("queue", flat=True)
+    return set(lately.union(Delivery.objects.running().values_list("queue", flat=True)))
 
 
 def has_room(name: str) -> bool:

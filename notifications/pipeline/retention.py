@@ -8,12 +8,14 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
+from notifications.pipeline import clock
 from notifications.pipeline.models import Attempt, Delivery, Event, Worker
 
 KEPT: Final = timedelta(days=30)  # for deliveries that are done or discarded, with their tries; for stopped workers
 CLOCK_KEPT: Final = timedelta(days=2)  # for what the clock says: nobody asks about a minute of last week
 BATCH: Final = 1_000  # rows in one transaction: nobody waits long for its locks
 
+TICKS: Final = [kind.name for kind in (clock.ClockMinute, clock.ClockHour, clock.ClockDay)]
 ENDED: Final = (Delivery.State.DONE, Delivery.State.CANCELLED)
 
 
@@ -21,11 +23,11 @@ def prune() -> Counter[str]:
     """Forget what is old enough. Returns how many rows of each kind; any number of times, at any time."""
     now = timezone.now()
     ended = Delivery.objects.filter(state__in=ENDED).order_by("finished_at")
-    ticks = Event.objects.filter(name__startswith="clock.", occurred_at__lt=now - CLOCK_KEPT).order_by("pk")
+    ticks = Event.objects.filter(name__in=TICKS, occurred_at__lt=now - CLOCK_KEPT).order_by("pk")
     gone = Worker.objects.filter(stopped_at__lt=now - KEPT).order_by("pk")
     return Counter(
         deliveries=forget(ended.filter(finished_at__lt=now - KEPT))
-        + forget(ended.filter(finished_at__lt=now - CLOCK_KEPT, event__name__startswith="clock.")),
+        + forget(ended.filter(finished_at__lt=now - CLOCK_KEPT, event__in=ticks.order_by())),
         events=forget(ticks.filter(~Exists(Delivery.objects.filter(event=OuterRef("pk"))))),
         workers=forget(
             gone.filter(

@@ -157,7 +157,7 @@ HOLDS = {
     "the rest is over": lambda: Brake.objects.create(
         handler="tests.sort", fails=5, resting_until=timezone.now() - timedelta(minutes=1)
     ),
-    "somebody has it": lambda: waiting().update(state="waiting"),
+    "others of its line come first": lambda: waiting().update(state="waiting", order_key="parcel:7"),
 }
 
 
