@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -12,6 +13,8 @@ from kombu.exceptions import OperationalError
 from notifications.pipeline.tasks import deliver
 
 LOOK_EVERY = 1.0  # seconds; asking how full the queues are is also how we notice that it is gone, or back
+LOOK_SOON = 0.05  # seconds, while a queue is full: that long its workers may have nothing to do
+WINDOW = 200  # hints waiting in one queue: enough to keep a few workers busy, few enough to lose
 TOO_SLOW = 2.0  # seconds for that answer; through such a broker the workers get next to nothing to do
 
 log = structlog.get_logger(__name__)
@@ -24,13 +27,17 @@ class BrokerAway(Exception):
 class Broker:
     """The relay's view of the broker: configured or not, answering or not, and how full its queues are.
 
-    A thread of its own looks once a second, so that a broker that hangs never holds up the relay.
+    A thread of its own looks once a second, so that a broker that hangs never holds up the relay. on_room: called there
+    when a queue that was full no longer is. window: how many hints fill one; the more workers, the more.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_room: Callable[[], None] = lambda: None) -> None:
         self.configured = bool(settings.BROKER_URL)
         self.error = "not asked yet"
         self.depths: dict[str, int] = {}
+        self.window = WINDOW
+        self._on_room = on_room
+        self._look = threading.Event()
         self._connection = current_app.connection_for_write()
         self._failures: tuple[type[BaseException], ...] = (
             OperationalError,
@@ -45,6 +52,9 @@ class Broker:
     @property
     def answers(self) -> bool:
         return self.configured and not self.error
+
+    def is_full(self, queue: str) -> bool:
+        return self.depths.get(queue, 0) >= self.window
 
     def hint(self, first: int, *also: int, queue: str) -> None:
         """Tell Celery to look at these deliveries. Raises BrokerAway within about two seconds."""
@@ -65,23 +75,37 @@ class Broker:
             self._connection = _anew(self._connection)
             raise BrokerAway from error
         self.depths[queue] = self.depths.get(queue, 0) + 1
+        if self.is_full(queue):
+            self._look.set()
 
     def close(self) -> None:
         self._closing.set()
+        self._look.set()
 
     def _watch(self) -> None:
         connection = current_app.connection_for_write()
         while not self._closing.is_set():
-            began = time.monotonic()
+            self._look.clear()
             try:
-                self.depths = _measure(connection)
-                took = time.monotonic() - began
-                self._say(f"slow: it took {took:.1f} s to answer" if took > TOO_SLOW else "")
+                self._measure_depths(connection)
             except self._failures as error:
                 self._say(f"{type(error).__name__}: {error}")
                 connection = _anew(connection)
-            self._closing.wait(LOOK_EVERY)
+            full = not self.error and self._full()
+            if full or self._look.wait(LOOK_EVERY):
+                self._closing.wait(LOOK_SOON)
         connection.close()
+
+    def _measure_depths(self, connection: Any) -> None:
+        began, full = time.monotonic(), self._full()
+        self.depths = _measure(connection)
+        took = time.monotonic() - began
+        self._say(f"slow: it took {took:.1f} s to answer" if took > TOO_SLOW else "")
+        if full - self._full():
+            self._on_room()
+
+    def _full(self) -> set[str]:
+        return {queue for queue in self.depths.copy() if self.is_full(queue)}
 
     def _say(self, error: str) -> None:
         if bool(error) != bool(self.error):

@@ -16,7 +16,7 @@ from django.db import Error, close_old_connections, connection
 from django.utils import timezone
 
 from notifications.pipeline import clock, locks, queues, rescue
-from notifications.pipeline.broker import Broker, BrokerAway
+from notifications.pipeline.broker import WINDOW, Broker, BrokerAway
 from notifications.pipeline.doorbell import Bell
 from notifications.pipeline.executor import Executor
 from notifications.pipeline.models import Worker
@@ -25,9 +25,9 @@ SAFETY_POLL = 1.0  # seconds: what a lost ring costs at most
 SLOTS = 8  # handlers the relay runs at once when it must; some of them wait on slow servers
 AHEAD = 50  # rows it looks up at a time for its slots
 SHORT_QUEUE = 10  # a broker queue this short holds no backlog, so an old hint in it is a lost hint
-WINDOW = 200  # hints waiting in one broker queue: enough to keep workers busy, few enough to lose
 LONGEST_HINT = 10  # deliveries that one hint names when many wait
 HINTS_A_SLOT = 4  # so many hints for each of the workers' threads, before one of them names several
+WAITING_A_SLOT = 2 * HINTS_A_SLOT  # so many may wait in the broker: a thread never waits for the relay's next look
 REHINT_AFTER = timedelta(seconds=3)
 FORGOTTEN_AFTER = timedelta(seconds=30)  # a hint this old counts as lost, however many wait
 UNANSWERED_AFTER = timedelta(seconds=15)  # and nothing of its queue has run meanwhile: its workers are deaf, or hang
@@ -50,7 +50,7 @@ class Relay:
     def __init__(self) -> None:
         self.bell = Bell()
         self.executor = Executor(kind=Worker.Kind.RELAY)
-        self.broker = Broker()
+        self.broker = Broker(on_room=self.bell.ring)
         self._slots = ThreadPoolExecutor(SLOTS, thread_name_prefix="slot")
         self._due_ids: deque[int] = deque()
         self._free = threading.Semaphore(SLOTS)
@@ -123,6 +123,7 @@ class Relay:
         # A worker of an older release says nothing of its slots, and knows no hint that names several deliveries.
         slots = [worker.note.get("slots", 0) for worker in alive]
         self._worker_slots = sum(slots) if all(slots) else 0
+        self.broker.window = max(WINDOW, WAITING_A_SLOT * self._worker_slots)
         self.executor.note(mode="celery" if self._celery_works else "relay", broker_error=self.broker.error)
 
     def _look_for_the_forgotten(self) -> None:
@@ -164,11 +165,13 @@ class Relay:
 
     def _hint_due(self, served: list[str]) -> bool:
         idle = self._idle()
-        not_full = [queue for queue in served if self.broker.depths.get(queue, 0) < WINDOW]
+        not_full = [queue for queue in served if not self.broker.is_full(queue)]
         wanted = f"""(hinted_at IS NULL OR hinted_at < %s OR (hinted_at < %s AND queue IN ({_marks(idle)})))
             AND queue IN ({_marks(not_full)})"""
         now = timezone.now()
-        batch = self._due(wanted, [now - FORGOTTEN_AFTER, now - REHINT_AFTER, *idle, *not_full], WINDOW)
+        # As many as fill the hints of all threads: of fewer, more workers would only get shorter hints.
+        most = max(WINDOW, LONGEST_HINT * HINTS_A_SLOT * self._worker_slots)
+        batch = self._due(wanted, [now - FORGOTTEN_AFTER, now - REHINT_AFTER, *idle, *not_full], most)
         try:
             for queue, ids in _bundled(batch, self._worker_slots):
                 self.broker.hint(*ids, queue=queue)
@@ -176,7 +179,7 @@ class Relay:
             return True  # what is left runs here, at once
         if batch:
             _execute(HINTED.format(ids=_marks(batch)), [timezone.now(), *(pk for pk, _ in batch)])
-        return len(batch) >= WINDOW
+        return len(batch) >= most
 
     def _run_here(self, wanted: str = "TRUE", values: Sequence[object] = ()) -> bool:
         self._more_here = bool(self._due_ids)  # nobody looks up what has come since

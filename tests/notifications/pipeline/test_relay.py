@@ -6,8 +6,9 @@ import pytest
 from django.db import OperationalError, connection
 from django.utils import timezone
 
+from notifications.pipeline import broker as brokers
 from notifications.pipeline import clock, delivery, health, queues
-from notifications.pipeline.broker import Broker
+from notifications.pipeline.broker import LOOK_EVERY, WINDOW, Broker
 from notifications.pipeline.doorbell import Bell, ring
 from notifications.pipeline.executor import Executor
 from notifications.pipeline.models import Delivery, Event, Worker
@@ -131,7 +132,7 @@ class StoredHints(Broker):
     """A broker that answers, and keeps what it is told."""
 
     def __init__(self):
-        self.configured, self.error, self.depths, self.told = True, "", {}, []
+        self.configured, self.error, self.depths, self.window, self.told = True, "", {}, WINDOW, []
 
     def hint(self, first, *also, queue):
         self.told.append((queue, [first, *also]))
@@ -201,6 +202,46 @@ def test_a_hint_names_several_when_there_are_many_for_each_thread(beside, sorted
     assert sorted(pk for ids in hinted for pk in ids) == sorted(
         Delivery.objects.filter(handler="tests.sort").values_list("pk", flat=True)
     )
+
+
+def test_more_workers_get_more_hints_not_shorter_ones(beside, sorted_parcels):
+    relay = beside(queues="shipping", slots=64)
+    stored = Event.objects.bulk_create(
+        Event(name="test.parcel.packed", payload={"parcel_id": n}, correlation_id="a", actor="x") for n in range(2600)
+    )
+    Delivery.objects.bulk_create(Delivery(event=event, handler="tests.sort", queue="shipping") for event in stored)
+    turn(relay)
+
+    hinted = [ids for _, ids in relay.broker.told]
+    assert (len(hinted), max(map(len, hinted))) == (256, 10)
+    assert relay.broker.window == 512
+
+
+def test_room_in_a_full_queue_is_noticed_long_before_the_next_look(settings, monkeypatch):
+    settings.BROKER_URL = "memory://"
+    depths, roomy = {"mail": WINDOW}, threading.Event()
+    monkeypatch.setattr(brokers, "_measure", lambda connection: dict(depths))
+    broker = Broker(on_room=roomy.set)
+    try:
+        assert eventually(lambda: broker.is_full("mail"))
+        depths["mail"] = WINDOW - 1
+        assert roomy.wait(LOOK_EVERY / 2)
+    finally:
+        broker.close()
+
+
+def test_that_our_own_hints_have_filled_a_queue_is_looked_after_at_once(settings, monkeypatch):
+    settings.BROKER_URL = "memory://"
+    looks = []
+    monkeypatch.setattr(brokers, "_measure", lambda connection: looks.append(1) or {"mail": 0})
+    broker = Broker()
+    try:
+        assert eventually(lambda: broker.answers)
+        broker.depths["mail"] = WINDOW - 1
+        broker.hint(1, queue="mail")
+        assert eventually(lambda: len(looks) == 2, within=LOOK_EVERY / 2)
+    finally:
+        broker.close()
 
 
 @pytest.mark.parametrize("limit", [None, 1])
