@@ -134,7 +134,7 @@ class _Mishaps:
 def _try(pk: int, handler: str, mishaps: _Mishaps, *, dies: bool) -> bool:
     try:
         with _spoilt(handler, mishaps, dies=dies and pk not in mishaps.dead):
-            return delivery.attempt(delivery_id=pk, worker=_worker())
+            return delivery.attempt(delivery_id=pk, worker=_worker(), alone=True)
     except _Killed:
         mishaps.dead.add(pk)
         # What the rescue does when it finds the worker dead.

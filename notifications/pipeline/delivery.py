@@ -27,11 +27,12 @@ UNREADABLE_WAIT = 60.0  # seconds until we look again whether a deploy has broug
 
 # Every delivery passes through these three; spelled by hand they cost half of what the ORM takes to spell them anew.
 # In one statement: is it READY and due, its queue not paused, and its handler neither paused nor resting? And unless
-# asked for anyway: may it run whatever else runs, since its queue has no limit and its handler does not fail?
+# asked for anyway: may it run whatever else runs, since its queue has no limit and its handler does not fail? Who was
+# running when processes died is only claimed by one that runs nothing else.
 CLAIM = """
     UPDATE notifications_delivery
     SET state = 'running', attempt = attempt + 1, token = token + 1, worker_id = %s, lease_until = %s, started_at = %s
-    WHERE id = %s AND state = 'ready' AND available_at <= %s AND NOT EXISTS (
+    WHERE id = %s AND state = 'ready' AND available_at <= %s AND (crashes < %s OR %s) AND NOT EXISTS (
         SELECT 1 FROM notifications_brake AS brake WHERE brake.handler = notifications_delivery.handler
         AND (brake.paused_at IS NOT NULL OR brake.resting_until > %s)) AND NOT EXISTS (
         SELECT 1 FROM notifications_queue AS queue WHERE queue.name = notifications_delivery.queue
@@ -79,13 +80,15 @@ class _Claim:
                 raise Fenced
 
 
-def attempt(*, delivery_id: int, worker: Worker) -> bool:
+def attempt(*, delivery_id: int, worker: Worker, alone: bool = False) -> bool:
     """Run delivery `delivery_id` if it is READY and due; False when somebody else has it.
+
+    alone: this process runs nothing else, so it may also run what may kill it.
 
     Never raises for what the handler does: its failure becomes an Attempt and a later try, or a
     dead letter. Database errors around the handler do escape; the lease then brings the row back.
     """
-    claim = _claim(delivery_id, worker)
+    claim = _claim(delivery_id, worker, alone)
     if claim is None:
         return False
     event = claim.delivery.event
@@ -103,8 +106,8 @@ def attempt(*, delivery_id: int, worker: Worker) -> bool:
     return True
 
 
-def _claim(delivery_id: int, worker: Worker) -> _Claim | None:
-    row = take(delivery_id, worker) or _take_if_there_is_room(delivery_id, worker)
+def _claim(delivery_id: int, worker: Worker, alone: bool) -> _Claim | None:
+    row = take(delivery_id, worker, alone=alone) or _take_if_there_is_room(delivery_id, worker, alone)
     if row is None:
         return None
     [row.event] = Event.objects.raw(EVENT, [row.event_id])
@@ -112,17 +115,17 @@ def _claim(delivery_id: int, worker: Worker) -> _Claim | None:
     return _Claim(delivery=row, token=row.token, failing=bool(facts["fails"]), in_turn=bool(facts["at_once"]))
 
 
-def take(delivery_id: int, worker: Worker, *, anyway: bool = False) -> Delivery | None:
+def take(delivery_id: int, worker: Worker, *, alone: bool = False, anyway: bool = False) -> Delivery | None:
     """It is RUNNING and the worker's; None when it may not be. A transaction of its own, outside of one."""
     now = timezone.now()
-    values = [worker.pk, now + LEASE, now, delivery_id, now, now, anyway, brakes.TRIPS_AT]
+    values = [worker.pk, now + LEASE, now, delivery_id, now, rescue.SUSPECT, alone, now, anyway, brakes.TRIPS_AT]
     return next(iter(Delivery.objects.raw(CLAIM, values)), None)
 
 
-def _take_if_there_is_room(delivery_id: int, worker: Worker) -> Delivery | None:
+def _take_if_there_is_room(delivery_id: int, worker: Worker, alone: bool) -> Delivery | None:
     """The same where the queue has a limit or the handler fails: if it is the next, or the one that is tried."""
     with transaction.atomic(durable=True):
-        row = take(delivery_id, worker, anyway=True)
+        row = take(delivery_id, worker, alone=alone, anyway=True)
         if row is None:
             return None
         fails, at_once = vars(row)["fails"] or 0, vars(row)["at_once"]
@@ -207,11 +210,10 @@ def _skip(claim: _Claim, newer: Delivery) -> None:
 
 def _snooze(claim: _Claim, later: RetryLater) -> None:
     with transaction.atomic(durable=True):
-        # It ended on its own feet, so what killed earlier workers was not this delivery.
         wait = timedelta(seconds=later.seconds)
         error = "" if later.going_well else str(later)
         burnt = 0 if later.going_well else claim.delivery.attempt - 1  # a long job that goes on has no bad past
-        _put_back(claim, wait=wait, error=error, attempt=burnt, crashes=0)
+        _put_back(claim, wait=wait, error=error, attempt=burnt)
         _tell_brake(claim, later)
 
 
@@ -229,8 +231,10 @@ def _fail(claim: _Claim, error: Exception) -> None:
 
 
 def _put_back(claim: _Claim, *, wait: timedelta, error: str, **changes: Any) -> None:
+    """It ended on its own feet, so what killed earlier workers was not this delivery."""
     claim.update(
         state=Delivery.State.READY,
+        crashes=0,
         available_at=timezone.now() + wait,
         worker=None,
         hinted_at=None,

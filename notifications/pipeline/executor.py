@@ -29,10 +29,11 @@ log = structlog.get_logger(__name__)
 class Executor:
     """Runs deliveries on behalf of one Worker row.
 
-    The lock is held before the row exists, so that nobody can take a newborn process for dead.
+    The lock is held before the row exists, so that nobody can take a newborn process for dead. alone: one delivery is
+    all that this process will ever run.
     """
 
-    def __init__(self, *, kind: Worker.Kind, queues: str = "", note: Note | None = None) -> None:
+    def __init__(self, *, kind: Worker.Kind, queues: str = "", note: Note | None = None, alone: bool = False) -> None:
         key = secrets.randbits(31)
         self._lock = process_lock(key)
         self._lock.hold()
@@ -40,6 +41,7 @@ class Executor:
             kind=kind, host=socket.gethostname(), pid=os.getpid(), lock_key=key, queues=queues, note=note or {}
         )
         self._running: set[int] = set()
+        self._alone = alone
         self._stopping = threading.Event()
         self._heart = threading.Thread(target=self._beat_until_stopped, name="heartbeat", daemon=True)
         self._heart.start()
@@ -55,7 +57,9 @@ class Executor:
         self._running.add(delivery_id)
         try:
             # Asked after we are in `_running`: `stop` either sees us there, or we see it here.
-            return not self.stopping and delivery.attempt(delivery_id=delivery_id, worker=self.worker)
+            return not self.stopping and delivery.attempt(
+                delivery_id=delivery_id, worker=self.worker, alone=self._alone
+            )
         finally:
             self._running.discard(delivery_id)
 

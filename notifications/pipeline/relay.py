@@ -20,6 +20,7 @@ from notifications.pipeline.broker import WINDOW, Broker, BrokerAway
 from notifications.pipeline.doorbell import Bell
 from notifications.pipeline.executor import Executor
 from notifications.pipeline.models import Worker
+from notifications.pipeline.solitary import Cells
 
 SAFETY_POLL = 1.0  # seconds: what a lost ring costs at most
 SLOTS = 8  # handlers the relay runs at once when it must; some of them wait on slow servers
@@ -40,6 +41,7 @@ DUE = """
     AND handler NOT IN (SELECT handler FROM notifications_brake WHERE paused_at IS NOT NULL OR resting_until > %s)
     AND {wanted} ORDER BY available_at, id LIMIT %s
 """
+BESIDE_OTHERS, ALONE = f"crashes < {rescue.SUSPECT}", f"crashes >= {rescue.SUSPECT}"
 UPCOMING = "SELECT min(available_at) FROM notifications_delivery WHERE state = 'ready' AND available_at > %s"
 HINTED = "UPDATE notifications_delivery SET hinted_at = %s WHERE state = 'ready' AND id IN ({ids})"
 
@@ -51,6 +53,7 @@ class Relay:
         self.bell = Bell()
         self.executor = Executor(kind=Worker.Kind.RELAY)
         self.broker = Broker(on_room=self.bell.ring)
+        self._cells = Cells()
         self._slots = ThreadPoolExecutor(SLOTS, thread_name_prefix="slot")
         self._due_ids: deque[int] = deque()
         self._free = threading.Semaphore(SLOTS)
@@ -82,6 +85,7 @@ class Relay:
     def close(self, *, grace: float) -> None:
         """Finish or give back what runs here, and say goodbye."""
         self.broker.close()
+        self._cells.stop()
         self._slots.shutdown(wait=False, cancel_futures=True)
         self.executor.stop(grace=grace)
         self.bell.close()
@@ -106,8 +110,8 @@ class Relay:
         self._rounds_at = time.monotonic()
         close_old_connections()
         self.bell.listen()
-        chores = (self._tell_the_time, self._look_for_the_dead, self._look_for_workers, self._look_for_the_forgotten)
-        self._chores = deque(chores)
+        self._chores = deque((self._tell_the_time, self._look_for_the_dead, self._look_for_the_dangerous))
+        self._chores.extend((self._look_for_workers, self._look_for_the_forgotten))
 
     def _tell_the_time(self) -> None:
         clock.tick(timezone.now())
@@ -115,6 +119,11 @@ class Relay:
     def _look_for_the_dead(self) -> None:
         if locks.settled():
             rescue.rescue_abandoned(but=self.executor.worker)
+
+    def _look_for_the_dangerous(self) -> None:
+        """What may kill its process runs in one of its own."""
+        if room := self._cells.room():
+            self._cells.start(pk for pk, _ in self._due(ALONE, [], room))
 
     def _look_for_workers(self) -> None:
         self._limits = queues.limits()
@@ -131,7 +140,8 @@ class Relay:
         if self._celery_works:
             since = timezone.now() - UNANSWERED_AFTER
             served, deaf = sorted(self._served), sorted(self._served - queues.moving(since))
-            wanted = f"(queue NOT IN ({_marks(served)}) OR available_at < %s AND queue IN ({_marks(deaf)}))"
+            ours = f"(queue NOT IN ({_marks(served)}) OR available_at < %s AND queue IN ({_marks(deaf)}))"
+            wanted = f"{BESIDE_OTHERS} AND {ours}"
             self._run_here(wanted, [*served, since, *deaf])
 
     @property
@@ -144,7 +154,7 @@ class Relay:
             return self._run_here()
         served = sorted(self._served)
         if not self._served.issuperset(queues.names()):  # rows in a queue of an older release wait for the rounds
-            self._run_here(f"queue NOT IN ({_marks(served)})", served)
+            self._run_here(f"{BESIDE_OTHERS} AND queue NOT IN ({_marks(served)})", served)
         return self._hint_due(served)
 
     def _due(self, wanted: str, values: Sequence[object], most: int) -> list[tuple[int, str]]:
@@ -167,7 +177,7 @@ class Relay:
         idle = self._idle()
         not_full = [queue for queue in served if not self.broker.is_full(queue)]
         wanted = f"""(hinted_at IS NULL OR hinted_at < %s OR (hinted_at < %s AND queue IN ({_marks(idle)})))
-            AND queue IN ({_marks(not_full)})"""
+            AND {BESIDE_OTHERS} AND queue IN ({_marks(not_full)})"""
         now = timezone.now()
         # As many as fill the hints of all threads: of fewer, more workers would only get shorter hints.
         most = max(WINDOW, LONGEST_HINT * HINTS_A_SLOT * self._worker_slots)
@@ -181,7 +191,7 @@ class Relay:
             _execute(HINTED.format(ids=_marks(batch)), [timezone.now(), *(pk for pk, _ in batch)])
         return len(batch) >= most
 
-    def _run_here(self, wanted: str = "TRUE", values: Sequence[object] = ()) -> bool:
+    def _run_here(self, wanted: str = BESIDE_OTHERS, values: Sequence[object] = ()) -> bool:
         self._more_here = bool(self._due_ids)  # nobody looks up what has come since
         if not self._due_ids:
             # Rows that run here are not READY, and whoever claims one first has it.

@@ -12,7 +12,8 @@ from notifications.pipeline.models import Attempt, Delivery, Worker
 from notifications.pipeline.retries import USUAL
 from notifications.pipeline.signals import buried
 
-POISON = 3  # a delivery whose worker died this often is what kills them
+POISON = 3  # a delivery whose worker died this often is what kills them: the last time it was alone (solitary.py)
+SUSPECT = POISON - 1
 KILLER = f"It killed its worker {POISON} times."
 
 log = structlog.get_logger(__name__)

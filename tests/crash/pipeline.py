@@ -22,14 +22,14 @@ def run_one(facts: Facts, *, say: Say) -> None:
 
 
 def _run(delivery: int) -> None:
-    executor = Executor(kind=Worker.Kind.WORKER)
+    executor = Executor(kind=Worker.Kind.WORKER, alone=True)
     executor.attempt(delivery)
     executor.stop(grace=0)
 
 
 def carry_on(facts: Facts, *, say: Say) -> None:
     """Another worker: what the dead one left is freed, and this delivery is run."""
-    executor = Executor(kind=Worker.Kind.WORKER)
+    executor = Executor(kind=Worker.Kind.WORKER, alone=True)
     rescue.rescue_abandoned(but=executor.worker)
     executor.attempt(facts["delivery"])
     executor.stop(grace=0)
@@ -41,7 +41,7 @@ def relay_round(moved: float, *, say: Say | None = None) -> None:
 
     `moved`: how many seconds have passed for the rows, and so for the clock whose minutes it announces.
     """
-    executor = Executor(kind=Worker.Kind.RELAY)
+    executor = Executor(kind=Worker.Kind.RELAY, alone=True)  # one after another
     clock.tick(timezone.now() + timedelta(seconds=moved))
     rescue.rescue_abandoned(but=executor.worker)
     while due := list(Delivery.objects.due(timezone.now()).values_list("pk", "handler")):
