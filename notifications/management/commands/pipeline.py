@@ -14,6 +14,7 @@ from notifications.pipeline import brakes, bulk, deadletters, queues, replay
 from notifications.pipeline.events import Subscription, subscriptions
 from notifications.pipeline.health import pipeline_health
 from notifications.pipeline.latency import latencies
+from notifications.pipeline.map import pipeline_map, svg, words
 from notifications.pipeline.models import Brake, BulkDecision
 from notifications.pipeline.retention import KEPT
 
@@ -49,12 +50,15 @@ class Command(BaseCommand):
         change.add_argument("--resume", action="store_true", help="let them go on")
         change.add_argument("--at-once", type=int, help="how many run, on all machines together; 0 for no limit")
         queue.add_argument("--reason", default="", help="why it is paused")
-        for one in (status, dead, again, pause, resume, queue):
+        drawn = ways.add_parser("map", help="every event, who handles it, and what those publish in turn")
+        drawn.add_argument("--format", choices=["text", "json", "svg", "markdown"], default="text")
+        for one in (status, dead, again, pause, resume, queue, drawn):
             one.add_argument("--json", action="store_true", help="for programs")
 
     def handle(self, *args: Any, way: str, **options: Any) -> None:
-        facts, words = _WAYS[way](options)
-        self.stdout.write(json.dumps(facts, indent=2, default=str) if options["json"] else words)
+        facts, said = _WAYS[way](options)
+        for_programs = options["json"] or options.get("format") == "json"
+        self.stdout.write(json.dumps(facts, indent=2, default=str) if for_programs else said)
 
 
 Said = tuple[Any, str]
@@ -178,6 +182,12 @@ def _change_queue(options: dict[str, Any]) -> None:
         raise queues.UnknownQueue(f"There is no queue {name}. There are: {', '.join(queues.names())}.")
 
 
+def _map(options: dict[str, Any]) -> Said:
+    shown = pipeline_map()
+    renderings = {"svg": svg.alone, "markdown": words.markdown}
+    return asdict(shown), renderings.get(options["format"], words.text)(shown)
+
+
 def _known(handler: str) -> Subscription:
     if handler not in subscriptions:
         raise CommandError(f"There is no handler {handler}. There are: {', '.join(sorted(subscriptions))}.")
@@ -204,4 +214,5 @@ _WAYS: dict[str, Callable[[dict[str, Any]], Said]] = {
     "pause": _pause,
     "resume": _resume,
     "queue": _queue,
+    "map": _map,
 }
