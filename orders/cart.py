@@ -16,6 +16,7 @@ from orders.pricing import MOST_OF_ONE, Item
 
 _CART: Final = "cart"
 _TOKEN: Final = "cart_token"  # noqa: S105
+_VISITOR: Final = "visitor"
 _VOUCHER: Final = "voucher"
 _COUNTRY: Final = "country"
 _PAYING: Final = "paying"
@@ -100,7 +101,7 @@ def change(session: SessionBase, *, sku: str, quantity: int) -> int:
     else:
         wanted.pop(sku, None)
     session[_CART] = wanted
-    token(session)  # now, not at the checkout: two tabs sent at once must already agree on it
+    token(session), visitor(session)  # now, not at the checkout: two tabs sent at once must already agree on them
     return quantity
 
 
@@ -121,6 +122,17 @@ def token(session: SessionBase) -> str:
     found: str | None = session.get(_TOKEN)
     if found is None:
         found = session[_TOKEN] = uuid.uuid4().hex
+    return found
+
+
+def visitor(session: SessionBase) -> str:
+    """The name of whoever has this session: unlike the cart's it stays when the cart is cleared, or somebody signs in.
+
+    What one visitor's form was answered is never told to another who sends the same form.
+    """
+    found: str | None = session.get(_VISITOR)
+    if found is None:
+        found = session[_VISITOR] = uuid.uuid4().hex
     return found
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import uuid
-from typing import Final
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
@@ -11,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
+from orders import cart as carts
 from orders import fulfilment, links
 from orders.idempotency import Key, KeyReused
 from orders.models import Order
@@ -18,8 +18,6 @@ from orders.repayment import refundable
 from orders.standing import can_be_cancelled
 from orders.status import WrongStatus
 from orders.views.http import SeeOther, beside
-
-_SHOPPER: Final = "shopper"
 
 
 @never_cache
@@ -63,7 +61,6 @@ def _page(request: HttpRequest, found: Order, *, refused: bool = False, status: 
 
 def _key(request: HttpRequest, found: Order) -> Key:
     """The page's own key, in the name of this visitor: a press that comes twice is one."""
-    shopper = request.session.setdefault(_SHOPPER, str(uuid.uuid4()))
     name = request.POST.get("key", "")[:64] or uuid.uuid4().hex
     asked = hashlib.sha256(f"cancel {found.number}".encode()).hexdigest()
-    return Key(scope=f"shopper:{shopper}", key=name, request_hash=asked)
+    return Key(scope=f"shopper:{carts.visitor(request.session)}", key=name, request_hash=asked)

@@ -111,7 +111,8 @@ def _chosen(request: HttpRequest) -> UUID | None:
 def _place(request: HttpRequest, basket: carts.Cart, form: CheckoutForm) -> HttpResponse:
     if not form.is_valid():
         return _checkout_page(request, basket, form, status=422)
-    key = Key(scope="form", key=str(form.cleaned_data["key"]), request_hash=form.fingerprint())
+    scope = f"form:{carts.visitor(request.session)}"
+    key = Key(scope=scope, key=str(form.cleaned_data["key"]), request_hash=form.fingerprint())
     if _placed_with(key) or not basket.lines:
         return _order_of(key)
     carts.send_to(request.session, form.cleaned_data["country"])

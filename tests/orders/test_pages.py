@@ -6,6 +6,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
@@ -329,6 +330,32 @@ def test_sending_the_same_form_again_leads_to_the_same_order(client, bank):
 
     assert again["Location"] == first["Location"]
     assert (Order.objects.count(), len(bank.charges)) == (1, 1)
+
+
+def test_another_visitor_with_the_same_form_is_not_shown_the_order(client, bank):
+    product()
+    fill_cart(client)
+    form = filled_in(client)
+    mine = client.post("/checkout/", form)["Location"]
+
+    stranger = Client()
+    assert stranger.post("/checkout/", form)["Location"] == "/cart/"
+    fill_cart(stranger)
+    theirs = stranger.post("/checkout/", form)["Location"]
+
+    assert (theirs != mine, Order.objects.count(), len(bank.charges)) == (True, 2, 2)
+
+
+def test_a_form_sent_again_after_signing_in_leads_to_the_same_order(client, bank):
+    product()
+    fill_cart(client)
+    form = filled_in(client)
+    first = client.post("/checkout/", form)
+
+    client.force_login(User.objects.create(email="ada@example.com"))
+
+    assert client.post("/checkout/", form)["Location"] == first["Location"]
+    assert Order.objects.count() == 1
 
 
 def test_two_tabs_of_one_cart_make_one_order(client, bank):
