@@ -14,6 +14,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from accounts import keys
 from accounts.models import ApiKey, User
+from orders.models import Order, Product
 
 STAFF_EMAIL: Final = "staff@waybill.example"
 CUSTOMER_EMAIL: Final = "customer@waybill.example"
@@ -33,13 +34,21 @@ Logins = dict[str, dict[str, str]]
 
 
 def open_shop(folder: Path, *, with_demo: bool) -> Logins:
-    """Make the tables, the demo data and the logins, each only where wanting; the logins as up.json has them."""
+    """Make the tables, the logins, and in an empty shop the demo data, each only where wanting.
+
+    Returns the logins as up.json has them.
+    """
     migrate()
-    if with_demo:
+    if with_demo and _is_empty():
         logging.disable(logging.WARNING)  # demo cards fail on purpose; that is no news to whoever opens the shop
         call_command("demo", verbosity=0, skip_checks=True)
         logging.disable(logging.NOTSET)
     return logins(folder)
+
+
+def _is_empty() -> bool:
+    """A shop with anything of its own is left as it is: what somebody took out does not come back at the next start."""
+    return not (Product.objects.exists() or Order.objects.exists())
 
 
 def migrate() -> None:

@@ -1,10 +1,11 @@
 """A shop to look at: products, and orders that went through the real checkout."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 from django.db import transaction
 
 from orders import fulfilment, inventory
@@ -15,6 +16,8 @@ from orders.models import Order, Product, ProductPrice, ShippingMethod, Shipping
 from orders.payments import charge_of, settle
 from orders.refunds import Units, refund
 from orders.status import WrongStatus, move
+
+SCOPE = "demo"  # of the keys under which the demo's orders are placed once
 
 # ruff: noqa: E501  one product, one line
 # sku, name, price in cents, units, illustration, description
@@ -93,13 +96,35 @@ ORDERS = (
 class Command(BaseCommand):
     help = "Add the demo products and orders that are not there yet."
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", help="print facts for programs")
+
     def handle(self, *args: Any, **options: Any) -> None:
-        for facts in PRODUCTS:
-            _add_product(*facts)
-        _add_terms()
+        _add_goods()
         for number, order in enumerate(ORDERS, start=1):
-            _place(f"demo-{number}", order)
-        self.stdout.write(f"{len(PRODUCTS)} products and {len(ORDERS)} orders are there.")
+            _place(f"{SCOPE}-{number}", order)
+        if options["json"]:
+            self.stdout.write(json.dumps(_facts(), indent=2))
+        else:
+            self.stdout.write(f"{len(PRODUCTS)} products and {len(ORDERS)} orders are there.")
+
+
+def _facts() -> dict[str, Any]:
+    """What there is now: each SKU with what can be bought of it, each order's number with its status."""
+    stocks = Stock.objects.filter(product__sku__in=[facts[0] for facts in PRODUCTS]).select_related("product")
+    orders = Order.objects.filter(idempotency_keys__scope=SCOPE).order_by("pk")
+    return {
+        "products": {stock.product.sku: stock.available for stock in stocks.order_by("product_id")},
+        "orders": dict(orders.values_list("number", "status")),
+    }
+
+
+@transaction.atomic
+def _add_goods() -> None:
+    """All or none: a shop that has some of it no longer counts as empty when it is opened."""
+    for facts in PRODUCTS:
+        _add_product(*facts)
+    _add_terms()
 
 
 def _add_product(sku: str, name: str, price: int, units: int, art: str, description: str) -> None:
@@ -153,7 +178,7 @@ AFTERWARDS: dict[str, Callable[[Order], object]] = {
 
 
 def _place(name: str, order: DemoOrder) -> None:
-    key = Key(scope="demo", key=name, request_hash="demo")
+    key = Key(scope=SCOPE, key=name, request_hash="demo")
     email = f"{order.name.split()[0].lower()}@example.com"
     address = {
         "name": order.name,
