@@ -1,6 +1,6 @@
 """Differences between the gateway's books and ours: what each means, the button that mends it, and the comparison."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from django.contrib import admin, messages
@@ -14,12 +14,14 @@ from django.utils.text import capfirst
 from django.views.decorators.http import require_POST
 from unfold.decorators import display
 
+from notifications.admin.downloads import Downloads
 from notifications.admin.pressed import asked_from, by
 from notifications.admin.readonly import ReadOnlyAdmin, Tabs
 from notifications.admin.subjects import named
 from notifications.marks import ago, badge
 from notifications.panels import Panel, Row, show_on_failures
 from orders import differences, repairs, settlement
+from orders.admin.money import written
 from orders.gateways.base import GatewaySilent
 from orders.models import Difference
 from orders.repairs import NotRepaired
@@ -27,6 +29,10 @@ from orders.templatetags.shop import money
 
 Kind = Difference.Kind
 MOST_ON_FAILURES: Final = 20
+_CSV: Final = (
+    *("id", "found_at", "kind", "order", "amount", "currency", "reference", "gateway_id", "detail"),
+    *("closed_at", "closed_by", "how"),
+)
 
 # What the button does, said before it is pressed.
 WHAT_REPAIR_DOES: Final = {
@@ -51,7 +57,7 @@ class DifferenceTabs(Tabs):
 
 
 @admin.register(Difference)
-class DifferenceAdmin(ReadOnlyAdmin):
+class DifferenceAdmin(Downloads, ReadOnlyAdmin):
     list_display = ("what", "stands", "about", "sum", "detail", "found")
     list_filter = (DifferenceTabs, "kind")
     list_select_related = ("order",)
@@ -59,6 +65,7 @@ class DifferenceAdmin(ReadOnlyAdmin):
     search_help_text = "Order number, our reference, the gateway's id"
     ordering = ("-pk",)
     page_template = "orders/admin/difference.html"
+    csv_columns = _CSV
     list_before_template = "orders/admin/differences_top.html"
 
     def get_urls(self) -> list[URLPattern]:
@@ -73,6 +80,10 @@ class DifferenceAdmin(ReadOnlyAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         more = {"may_decide": self.has_decide_permission(request)}
         return super().changelist_view(request, more | (extra_context or {}))
+
+    def csv_rows(self, shown: QuerySet[Difference]) -> Iterator[Sequence[Any]]:
+        for row in shown.select_related("order").order_by("pk").iterator(chunk_size=500):
+            yield _cells(row)
 
     def page_rows(self) -> QuerySet[Any]:
         return super().page_rows().select_related("order")
@@ -157,6 +168,13 @@ class DifferenceAdmin(ReadOnlyAdmin):
     @display(description="found", ordering="found_at")
     def found(self, row: Difference) -> SafeString:
         return ago(row.found_at)
+
+
+def _cells(row: Difference) -> list[Any]:
+    amount = written(row.amount, row.currency) if row.currency else ""
+    about = [row.kind, row.order or "", amount, row.currency, row.reference, row.gateway_id, row.detail]
+    closed = row.resolved_at.isoformat() if row.resolved_at else ""
+    return [row.pk, row.found_at.isoformat(), *about, closed, row.resolved_by, row.resolution]
 
 
 def open_rows(request: HttpRequest) -> Iterator[Row]:
