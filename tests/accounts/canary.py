@@ -11,7 +11,10 @@ from django.core.cache import cache
 from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
+from PIL import Image
+from PIL.ExifTags import Base
 
+from accounts import addresses, profile
 from accounts.models import User
 from accounts.registration import sign_up
 from notifications.campaigns import campaigns, mailing_list
@@ -25,14 +28,21 @@ from notifications.models import (
 )
 from notifications.pipeline import decisions
 from notifications.webhooks import endpoints
-from orders import fulfilment
+from orders import fulfilment, returning
 from orders.models import GatewayEvent, Order, PaymentAttempt
+from orders.refunds import Units
 from tests.api.programs import Program, a_product, sent, staff
+from tests.uploads.conftest import picture
+from uploads import avatars, intake, processing, storage
+from uploads.receiving import received
 
 EMAIL = "kanarina.vogel@example.org"
 PASSWORD = "correct horse battery"
 # Each stands for something that only this person has, in the small letters that the search is in.
-CANARIES = ("kanarina", "vogelweg", "zwitserdam", "9876zz", "singlouder", "mytracking77", "canaryhook", "veryprivate")
+TYPED = ("kanarina", "vogelweg", "zwitserdam", "9876zz", "singlouder", "mytracking77", "canaryhook", "veryprivate")
+TYPED += ("callmebirdy", "nestlane", "mybird", "itpecked")
+IN_PICTURES = ("shotfrommycage",)  # what a camera writes into a file stays in the file
+CANARIES = (*TYPED, *IN_PICTURES)
 ADDRESS = {
     "name": "Kanarina Vogel",
     "line1": "Vogelweg 3",
@@ -118,9 +128,31 @@ def used_up(user, visitor, monkeypatch, deliver_due, pass_time):
     dead = Delivery.objects.dead().filter(event__subject__startswith="order:").first()
     decisions.discard(delivery=dead, by="user:1", reason=f"{EMAIL} moved")
     _staff_rename(user)
+    _settled_in(user, Order.objects.get(number=shipped["number"]))
+    deliver_due()
     visitor.post("/accounts/export/")
     deliver_due()
     return shipped
+
+
+def _settled_in(user, order):
+    """A profile, an address book, a picture for it, and goods that go back, with another picture."""
+    profile.change(user=user, display_name="Callmebirdy", locale="en", time_zone="Europe/Zurich")
+    addresses.add(user=user, fields=ADDRESS | {"line1": "Nestlane 7", "postal_code": "9876 ZZ"})
+    face, claim = (_uploaded(user, f"mybird-{n}.jpg", colour=(n, 80, 80)) for n in (1, 2))
+    processing.make_renditions(upload_id=face.pk)
+    face.refresh_from_db()
+    avatars.choose(upload=face)
+    units = [Units(sku=line.sku, quantity=1) for line in order.lines.all()]
+    returning.ask(order=order, lines=units, words="itpecked the mug", pictures=[claim])
+
+
+def _uploaded(user, name, *, colour):
+    exif = Image.Exif()
+    exif[Base.ImageDescription] = "shotfrommycage"
+    with storage.workplace() as folder:
+        content = picture(colour=colour, exif=exif)
+        return intake.accept(owner=user, file=received(name=name, chunks=[content], folder=folder))
 
 
 def order_over_the_api(program, key):

@@ -13,7 +13,7 @@ from django.test import Client
 
 from accounts import erasure, keys, personal_data
 from accounts.events import UserRegistered
-from accounts.models import User
+from accounts.models import Address, User
 from accounts.registration import sign_up
 from notifications import erased
 from notifications.audit import seals
@@ -28,12 +28,14 @@ from notifications.models import (
 from notifications.personal_data.registry import holdings
 from notifications.pipeline.events import publish
 from orders import fulfilment
-from orders.models import Order
+from orders.models import Order, ReturnPicture
 from tests.accounts.canary import (
     ADDRESS,
     CANARIES,
     EMAIL,
+    IN_PICTURES,
     PASSWORD,
+    TYPED,
     canary,
     forgotten,
     in_files,
@@ -48,6 +50,7 @@ from tests.accounts.canary import (
     visitor,
 )
 from tests.api.programs import Program, sent, staff
+from uploads.models import Avatar
 
 __all__ = ["canary", "places", "shelf", "visitor"]
 
@@ -58,13 +61,15 @@ def test_nothing_that_names_an_erased_person_is_left_anywhere(
     canary, visitor, monkeypatch, deliver_due, pass_time, places, caplog
 ):
     caplog.set_level("DEBUG")
+    caplog.set_level("INFO", "PIL")  # it tells what it writes into the picture that is planted
     used_up(canary, visitor, monkeypatch, deliver_due, pass_time)
     kept_letters(places)
     assert Client().post("/accounts/login/", {"login": EMAIL, "password": PASSWORD}).status_code == 302
     assert in_sessions() != []
     planted = {word for _, _, word in in_the_database()}
-    assert planted == set(CANARIES)
-    assert {word for _, word in in_files(places)} >= {"kanarina", "vogelweg"}
+    assert planted == set(TYPED)
+    assert {word for _, word in in_files(places)} >= {"kanarina", "vogelweg", "mybird", *IN_PICTURES}
+    assert (Avatar.objects.count(), ReturnPicture.objects.count(), Address.objects.count()) == (1, 1, 1)
 
     assert reauthenticated(visitor).post("/accounts/delete/", {"sure": "yes"}).status_code == 302
     with transaction.atomic():  # told late, of what happened before
@@ -73,6 +78,7 @@ def test_nothing_that_names_an_erased_person_is_left_anywhere(
 
     assert in_the_database() == []
     assert (in_files(places), in_sessions()) == ([], [])
+    assert [path for path in (places / "media").rglob("*") if path.is_file()] == []
     assert [word for word in CANARIES if word in caplog.text.lower()] == []
     assert Erasure.objects.get().state == Erasure.State.DONE
     assert [fault for fault in seals.faults() if "address" in fault] == []

@@ -2,6 +2,8 @@
 
 import secrets
 
+import redis
+
 from tests.journeys import tables
 from tests.journeys.test_an_order import fill_cart, letters, typed
 from tests.rig import until
@@ -34,6 +36,36 @@ def in_files(shop, words):
     return [(name, word) for name, text in texts.items() for word in words if word in f"{name} {text}".lower()]
 
 
+def in_broker(shop, words):
+    """In the names and values of all its keys, of whatever kind."""
+    with redis.Redis.from_url(shop.facts["broker_url"]) as broker:
+        texts = {repr(key): f"{key!r} {_value(broker, key)!r}".lower() for key in broker.scan_iter()}
+    return [(name, word) for name, text in texts.items() for word in words if word in text]
+
+
+def _value(broker, key):
+    kind = broker.type(key).decode()
+    readers = {
+        "string": broker.get,
+        "hash": broker.hgetall,
+        "set": broker.smembers,
+        "list": lambda name: broker.lrange(name, 0, -1),
+        "zset": lambda name: broker.zrange(name, 0, -1),
+    }
+    return readers[kind](key)
+
+
+def a_broker_that_is_searched(shop):
+    """It is found out, were a word in any kind of value; and there is something to search."""
+    with redis.Redis.from_url(shop.facts["broker_url"]) as broker:
+        assert broker.dbsize() > 0
+        broker.rpush("probe-list", "x", "probe-word")
+        broker.hset("probe-hash", "probe-word", 1)
+        broker.set("probe-word", 1)
+        assert len(in_broker(shop, ["probe-word"])) == 3
+        broker.delete("probe-list", "probe-hash", "probe-word")
+
+
 def state_of_erasure(shop):
     return tables.rows(shop, "SELECT state FROM notifications_erasure ORDER BY id DESC LIMIT 1")[0][0]
 
@@ -53,6 +85,7 @@ def test_who_leaves_is_found_nowhere(shop, books_balance, no_server_error):
     until(lambda: len(shop.mailbox(to=email)) >= 4, within=30, what="all letters")
     assert {word for *_, word in tables.naming(shop, *words)} == set(words)
     assert in_files(shop, words) != []
+    a_broker_that_is_searched(shop)
 
     page = close(visitor)
     until(lambda: state_of_erasure(shop) == "checking", within=30, what="all parts to be erased")
@@ -62,4 +95,5 @@ def test_who_leaves_is_found_nowhere(shop, books_balance, no_server_error):
     assert "Your account is closed" in page.text
     assert tables.naming(shop, *words) == []
     assert in_files(shop, words) == []
+    assert in_broker(shop, words) == []
     books_balance()
