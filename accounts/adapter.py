@@ -14,9 +14,8 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from accounts import passwords, verification
+from accounts import passwords, profile, verification
 from accounts.events import EmailVerified
-from accounts.middleware import TIME_ZONE_COOKIE
 from accounts.models import Profile, User
 from accounts.verification import ask_for_code
 from notifications.mail.letters import queue_letter
@@ -83,9 +82,8 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def post_login(self, request: HttpRequest, user: User, **hints: Any) -> HttpResponse:
         response: HttpResponse = super().post_login(request, user, **hints)
-        profile = Profile.objects.filter(user=user).first()
-        if profile is not None and profile.time_zone:
-            keep_time_zone(response, profile.time_zone)
+        if own := Profile.objects.filter(user=user).first():
+            profile.remember(response, locale=own.locale, time_zone=own.time_zone)
         return response
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
@@ -108,16 +106,7 @@ class AccountAdapter(DefaultAccountAdapter):
         return bool(UserSession.objects.filter(**here).exists())
 
 
-def keep_time_zone(response: HttpResponse, name: str) -> None:
-    """Let this browser's pages show times in this zone; in no zone of its own with an empty name."""
-    if not name:
-        response.delete_cookie(TIME_ZONE_COOKIE)
-        return
-    secure = settings.SESSION_COOKIE_SECURE
-    response.set_cookie(TIME_ZONE_COOKIE, name, max_age=31_536_000, samesite="Lax", httponly=True, secure=secure)
-
-
 def _write(template: str, user: User, *, to: str, **facts: Any) -> None:
-    with transaction.atomic():
+    with transaction.atomic(), profile.as_read_by(user):
         context = {"user": user, "account_url": settings.SITE_URL + reverse("account"), **facts}
         queue_letter(once=f"{template}:{uuid.uuid4()}", template=template, to=to, context=context, about=user)

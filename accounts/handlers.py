@@ -2,7 +2,7 @@
 
 from django.conf import settings
 
-from accounts import passwords, verification
+from accounts import passwords, profile, verification
 from accounts.events import CodeAsked, PasswordResetAsked, RegistrationRepeated, UserRegistered
 from accounts.models import Profile, User
 from accounts.registration import WELCOME, tell_known_already
@@ -15,7 +15,8 @@ from notifications.pipeline.events import subscribe
 def email_welcome(event: UserRegistered) -> None:
     user = User.objects.get(pk=event.user_id)
     context = {"user": user, "shop_url": settings.SITE_URL}
-    queue_letter(once=f"welcome:{user.pk}", template=WELCOME, to=user.email, context=context, about=user)
+    with profile.as_read_by(user):
+        queue_letter(once=f"welcome:{user.pk}", template=WELCOME, to=user.email, context=context, about=user)
 
 
 @subscribe(RegistrationRepeated, queue="mail")

@@ -1,8 +1,6 @@
 """For every page: the visitor's time zone, the second factor of staff, and account pages that nobody keeps."""
 
-import zoneinfo
 from collections.abc import Callable
-from functools import cache
 from typing import Final
 
 from django.conf import settings
@@ -13,19 +11,13 @@ from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.utils.translation import gettext as _
 
+from accounts.profile import TIME_ZONE_COOKIE, time_zone_named
 from accounts.second_factor import must_set_one_up
 
 Answer = Callable[[HttpRequest], HttpResponse]
-TIME_ZONE_COOKIE: Final = "time_zone"
 # Where a second factor is set up, and what one needs on the way there.
 OPEN_TO_STAFF: Final = ("/accounts/", settings.STATIC_URL, "/theme/")
 KEPT_BY_NOBODY: Final = ("/accounts/", "/admin/")
-
-
-@cache
-def time_zones() -> frozenset[str]:
-    """Those of places, as Europe/Amsterdam: others are old names and offsets."""
-    return frozenset(name for name in zoneinfo.available_timezones() if "/" in name and not name.startswith("Etc/"))
 
 
 class OwnTimeZone:
@@ -35,8 +27,7 @@ class OwnTimeZone:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        name = request.COOKIES.get(TIME_ZONE_COOKIE, "")
-        with timezone.override(zoneinfo.ZoneInfo(name) if name in time_zones() else timezone.get_default_timezone()):
+        with timezone.override(time_zone_named(request.COOKIES.get(TIME_ZONE_COOKIE, ""))):
             return self.get_response(request)
 
 

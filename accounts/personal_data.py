@@ -18,6 +18,7 @@ from django.db.models.functions import Lower
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts import profile
 from accounts.models import ApiKey, CodeRequest, Profile, ResetRequest, User
 from notifications import erased
 from notifications.mail.letters import queue_letter
@@ -105,9 +106,10 @@ def email_export_ready(event: ExportReady) -> None:
     export = Export.objects.select_related("user").get(pk=event.export_id)
     to, page = export.user.email, settings.SITE_URL + reverse("export")
     context = {"export": export, "page": page, "name": _name(export)}
-    queue_letter(once=f"export:{export.pk}", template="accounts/export_ready", to=to, context=context, about=export)
+    with profile.as_read_by(export.user):
+        queue_letter(once=f"export:{export.pk}", template="accounts/export_ready", to=to, context=context, about=export)
 
 
 def _name(export: Export) -> str:
-    profile = Profile.objects.filter(user_id=export.user_id).first()
-    return profile.display_name if profile else ""
+    found = Profile.objects.filter(user_id=export.user_id).first()
+    return found.display_name if found else ""

@@ -13,10 +13,9 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from accounts import profile as profiles
-from accounts.adapter import keep_time_zone
-from accounts.middleware import time_zones
 from accounts.models import Profile, User
 from accounts.postal import line
+from accounts.profile import time_zones
 
 
 def _time_zone_choices() -> list[tuple[str, str]]:
@@ -35,7 +34,7 @@ class ProfileForm(forms.Form):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.fields["display_name"].help_text = gettext_lazy("How we address you.")
-        self.fields["time_zone"].help_text = gettext_lazy("The times on our pages are of this place.")
+        self.fields["time_zone"].help_text = gettext_lazy("The times on our pages and in letters are of this place.")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -46,7 +45,7 @@ def profile(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         profiles.change(user=user, **form.cleaned_data)
         messages.success(request, _("Saved."))
-        return _remembered(redirect("profile"), **form.cleaned_data)
+        return _remembered(form)
     return render(request, "accounts/profile.html", {"form": form}, status=422 if form.errors else 200)
 
 
@@ -57,11 +56,9 @@ def _known(user: User) -> dict[str, str]:
     return {"display_name": found.display_name, "locale": found.locale, "time_zone": found.time_zone}
 
 
-def _remembered(response: HttpResponse, *, locale: str, time_zone: str, **_rest: str) -> HttpResponse:
-    """By this browser at once, by others when the person logs in there."""
-    keep_time_zone(response, time_zone)
-    if locale:
-        response.set_cookie(settings.LANGUAGE_COOKIE_NAME, locale, max_age=31_536_000, samesite="Lax", httponly=True)
-    else:
-        response.delete_cookie(settings.LANGUAGE_COOKIE_NAME)
+def _remembered(form: ProfileForm) -> HttpResponse:
+    """By this browser at once, by others when the person logs in there, and by letters."""
+    response = redirect("profile")
+    chosen = form.cleaned_data
+    profiles.remember(response, locale=chosen["locale"], time_zone=chosen["time_zone"])
     return response

@@ -1,25 +1,27 @@
 """What a person keeps with us: profile, addresses, newsletter, keys, and the orders they placed as a guest."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
-from accounts import addresses, keys, sessions
+from accounts import addresses, keys, profile, sessions
 from accounts.events import EmailVerified
 from accounts.models import Address, ApiKey, Profile, User
+from accounts.personal_data import email_export_ready
 from notifications.mail.sealing import shown
-from notifications.models import Letter, Subscriber
+from notifications.models import Export, Letter, Subscriber
+from notifications.personal_data.events import ExportReady
 from notifications.pipeline.events import subscriptions
 from orders import links
 from orders.events import PaymentAuthorized, PaymentReceived
 from orders.handlers import claim_guest_orders, claim_order_of_held_money, claim_paid_order
 from orders.links import guest_path
 from orders.models import Order
-from tests.accounts.people import is_in, person, signed_in, sure
+from tests.accounts.people import PASSWORD, is_in, person, signed_in, sure
 from tests.api.programs import ADDRESS, Program, sent
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -51,6 +53,32 @@ def test_times_are_of_the_place_that_the_profile_names():
     assert ("15 Jan 2026, 12:00" in before, Profile.objects.get().time_zone) == (True, "Asia/Tokyo")
     assert "15 Jan 2026, 21:00" in client.get("/accounts/orders/").content.decode()
     assert "15 Jan 2026, 21:00" in signed_in(user).get("/accounts/orders/").content.decode()
+
+
+def test_language_and_time_zone_are_those_of_the_profile_wherever_its_owner_logs_in():
+    ada, bob = person(), person("bob@example.org")
+    signed_in(ada).post("/accounts/profile/", {"display_name": "Ada", "locale": "en", "time_zone": "Asia/Tokyo"})
+    signed_in(bob).post("/accounts/profile/", {"display_name": "Bob", "locale": "", "time_zone": ""})
+    elsewhere = signed_in(ada)
+    adas = {name: elsewhere.cookies[name].value for name in ("django_language", "time_zone")}
+    elsewhere.post("/accounts/logout/")
+    elsewhere.post("/accounts/login/", {"login": bob.email, "password": PASSWORD})
+
+    assert adas == {"django_language": "en", "time_zone": "Asia/Tokyo"}
+    assert {elsewhere.cookies[name].value for name in adas} == {""}
+    assert {elsewhere.cookies[name]["samesite"] for name in adas} == {"Lax"}
+
+
+@pytest.mark.parametrize(("zone", "said"), [("Asia/Tokyo", "21:00 (Asia/Tokyo)"), ("", "12:00 (UTC)")])
+def test_a_letters_times_are_of_the_place_that_the_profile_names(zone, said, run_handler):
+    user = person()
+    profile.change(user=user, display_name="Ada", locale="en", time_zone=zone)
+    noon = datetime(2026, 1, 15, 12, tzinfo=UTC)
+    export = Export.objects.create(user=user, state="ready", bytes=1, ready_at=noon, expires_at=noon)
+
+    run_handler(email_export_ready, ExportReady(export_id=export.pk), about=export)
+
+    assert f"It is deleted on 15 January 2026, {said}." in Letter.objects.get().text
 
 
 @pytest.mark.parametrize("zone", ["Mars/Olympus", "../../etc/passwd", "Etc/UTC"])
