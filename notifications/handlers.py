@@ -21,13 +21,18 @@ from notifications.pipeline.bulk import BulkDecided
 from notifications.pipeline.clock import ClockDay, ClockHour, ClockMinute
 from notifications.pipeline.deadletters import DeliveryBuried
 from notifications.pipeline.events import seconds, subscribe
-from notifications.pipeline.models import Delivery
+from notifications.pipeline.models import Delivery, Priority
 from notifications.webhooks import calls
 from notifications.webhooks.events import EndpointDisabled, WebhookQueued
 from notifications.webhooks.models import Endpoint
 
 
-@subscribe(EmailQueued, queue="mail", atomic=False)
+def _place(event: EmailQueued) -> Priority:
+    """A letter that somebody waits for goes before one of thousands."""
+    return Priority.LAST if event.template == campaigns.TEMPLATE else Priority.USUAL
+
+
+@subscribe(EmailQueued, queue="mail", atomic=False, priority=_place)
 def send_letter(event: EmailQueued) -> None:
     letter = Letter.objects.get(pk=event.letter_id)
     if not mailing_list.still_wants(letter):
@@ -44,7 +49,7 @@ def end_subscription(event: EmailBounced) -> None:
         mailing_list.note_bounce(Letter.objects.get(pk=event.letter_id).to)
 
 
-@subscribe(CampaignStarted, queue="mail", atomic=False)
+@subscribe(CampaignStarted, queue="mail", atomic=False, priority=Priority.LAST)
 def carry_on_campaign(event: CampaignStarted) -> None:
     campaigns.carry_on(event.campaign_id)
 
@@ -59,7 +64,7 @@ def seal_audit_log(event: ClockMinute) -> None:  # noqa: ARG001
     seals.seal()
 
 
-@subscribe(ClockDay, atomic=False)
+@subscribe(ClockDay, atomic=False, priority=Priority.LAST)
 def forget_old(event: ClockDay) -> None:  # noqa: ARG001
     retention.prune()
     calls.prune()

@@ -11,6 +11,7 @@ from notifications.mail.events import EmailSent
 from notifications.mail.letters import queue_letter
 from notifications.pipeline.clock import ClockDay, ClockHour, ClockMinute
 from notifications.pipeline.events import publish, seconds, subscribe
+from notifications.pipeline.models import Priority
 from notifications.pipeline.retries import RetryLater
 from orders import fulfilment, guests, intake, recovery, repairs, repayment, settlement
 from orders.events import (
@@ -180,26 +181,26 @@ def record_shipping_notice(event: EmailSent) -> None:
 # Both of these talk to, or wait for, the bank: no transaction may be open meanwhile.
 
 
-@subscribe(OrderPlaced, after=seconds(15), atomic=False)
+@subscribe(OrderPlaced, after=seconds(15), atomic=False, priority=Priority.FIRST)
 def settle_unanswered_payment(event: OrderPlaced) -> None:
     recovery.abandon(attempt_id=UUID(event.attempt_id))
 
 
-@subscribe(PaymentUnanswered, after=seconds(1), atomic=False)
+@subscribe(PaymentUnanswered, after=seconds(1), atomic=False, priority=Priority.FIRST)
 def ask_gateway(event: PaymentUnanswered) -> None:
     again = recovery.ask_gateway(attempt_id=UUID(event.attempt_id))
     if again is not None:
         raise RetryLater(again, "The bank has not told us the outcome yet.")
 
 
-@subscribe(RefundRequested, after=seconds(2), atomic=False)
+@subscribe(RefundRequested, after=seconds(2), atomic=False, priority=Priority.FIRST)
 def carry_out_refund(event: RefundRequested) -> None:
     again = repayment.carry_out(refund_id=UUID(event.refund_id))
     if again is not None:
         raise RetryLater(again, "The bank has not given the money back yet.")
 
 
-@subscribe(GatewayRefundSeen, atomic=False)
+@subscribe(GatewayRefundSeen, atomic=False, priority=Priority.FIRST)
 def write_down_refunds(event: GatewayRefundSeen) -> None:
     try:
         repairs.merge_refunds(attempt_id=UUID(event.attempt_id))

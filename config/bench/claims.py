@@ -54,10 +54,10 @@ def _percentiles(took: list[float]) -> dict[str, float]:
 
 def _claim(worker: Any) -> float:
     from notifications.pipeline.delivery import take
-    from notifications.pipeline.relay import look_up
+    from notifications.pipeline.due import look_up
 
     began = time.perf_counter()
-    [(pk, _)] = look_up("TRUE", [], 1)
+    [(pk, *_)] = look_up("TRUE", [], 1)
     take(pk, worker)
     return time.perf_counter() - began
 

@@ -10,10 +10,12 @@ from celery import current_app
 from django.conf import settings
 from kombu.exceptions import OperationalError
 
+from notifications.pipeline.models import Priority
 from notifications.pipeline.tasks import deliver
 
 LOOK_EVERY = 1.0  # seconds; asking how full the queues are is also how we notice that it is gone, or back
 LOOK_SOON = 0.05  # seconds, while a queue is full: that long its workers may have nothing to do
+STEP = 3  # between the lists that Redis keeps of one queue: 0, 3, 6 and 9, of which 0 is the first
 WINDOW = 200  # hints waiting in one queue: enough to keep a few workers busy, few enough to lose
 TOO_SLOW = 2.0  # seconds for that answer; through such a broker the workers get next to nothing to do
 
@@ -53,11 +55,14 @@ class Broker:
     def answers(self) -> bool:
         return self.configured and not self.error
 
-    def is_full(self, queue: str) -> bool:
-        return self.depths.get(queue, 0) >= self.window
+    def is_full(self, queue: str, *, times: int = 1) -> bool:
+        return self.depths.get(queue, 0) >= self.window * times
 
-    def hint(self, first: int, *also: int, queue: str) -> None:
-        """Tell Celery to look at these deliveries. Raises BrokerAway within about two seconds."""
+    def hint(self, first: int, *also: int, queue: str, priority: int = Priority.USUAL) -> None:
+        """Tell Celery to look at these deliveries; those of a smaller priority first.
+
+        Raises BrokerAway within about two seconds.
+        """
         if self.error:  # found meanwhile, perhaps in the middle of a long list of hints
             raise BrokerAway
         try:
@@ -66,6 +71,7 @@ class Broker:
                 args=[first],
                 kwargs={"also": also},
                 queue=queue,
+                priority=STEP * priority,
                 retry=False,
                 connection=self._connection,
                 ignore_result=True,

@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from notifications import correlation, tracing
 from notifications.pipeline import doorbell, ordering
-from notifications.pipeline.models import Delivery, Event
+from notifications.pipeline.models import Delivery, Event, Priority
 from notifications.pipeline.retries import USUAL, Retry
 from notifications.pipeline.signals import published
 
@@ -129,6 +129,7 @@ class Subscription:
     events: tuple[type[DomainEvent], ...]
     function: Callable[[Any], None]
     queue: str
+    priority: Priority | Callable[[Any], Priority]
     after: timedelta
     atomic: bool
     ordered: bool
@@ -139,18 +140,24 @@ class Subscription:
 
     def delivery(self, sender: object, *, event: DomainEvent, record: Event, **_: object) -> Delivery | None:  # noqa: ARG002
         """Receives `published`: the row to insert, or None when `when` says no."""
-        return None if self.when is not None and not self.when(event) else self.row(record)
+        return None if self.when is not None and not self.when(event) else self.row(record, event)
 
-    def row(self, record: Event) -> Delivery:
-        """The delivery of this event, not saved yet."""
+    def row(self, record: Event, event: DomainEvent | None = None) -> Delivery:
+        """The delivery of this event, not saved yet; of one that nobody can read, with the usual priority."""
         return Delivery(
             event=record,
             handler=self.handler,
             queue=self.queue,
+            priority=self._priority(event),
             max_attempts=self.retry.attempts,
             order_key=record.subject if self.ordered or self.latest_only else None,
             available_at=timezone.now() + self.after,
         )
+
+    def _priority(self, event: DomainEvent | None) -> Priority:
+        if isinstance(self.priority, Priority):
+            return self.priority
+        return Priority.USUAL if event is None else self.priority(event)
 
 
 subscriptions: dict[str, Subscription] = {}
@@ -173,6 +180,7 @@ def seconds(count: float) -> timedelta:
 def subscribe(
     *events: type[E_contra],
     queue: str = "default",
+    priority: Priority | Callable[[E_contra], Priority] = Priority.USUAL,
     after: timedelta = timedelta(0),
     atomic: bool = True,
     ordered: bool = False,
@@ -184,7 +192,8 @@ def subscribe(
 ) -> Callable[[Handler[E_contra]], Handler[E_contra]]:
     """Run the decorated function once for each committed event of these kinds, after the commit.
 
-    queue: which kind of worker runs it. after: not before this long after the publication.
+    queue: which kind of worker runs it. priority: where many wait, FIRST is for money and LAST for what comes in
+    thousands; a function is asked at publication. after: not before this long after the publication.
     atomic: body and completion share one transaction, so its database effects happen exactly once;
     say False for a handler that calls the outside world. ordered: one subject's events one at a time,
     in order; a dead letter holds up those behind it. latest_only: what a later event of the same subject
@@ -203,6 +212,7 @@ def subscribe(
             events=events,
             function=function,
             queue=queue,
+            priority=priority,
             after=after,
             atomic=atomic,
             ordered=ordered,

@@ -8,8 +8,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import structlog
 from django.db import Error, close_old_connections, connection
@@ -18,8 +17,9 @@ from django.utils import timezone
 from notifications.pipeline import clock, locks, queues, rescue
 from notifications.pipeline.broker import WINDOW, Broker, BrokerAway
 from notifications.pipeline.doorbell import Bell
+from notifications.pipeline.due import ALONE, BESIDE_OTHERS, Due, execute, look_up, marks, next_due
 from notifications.pipeline.executor import Executor
-from notifications.pipeline.models import Worker
+from notifications.pipeline.models import Priority, Worker
 from notifications.pipeline.solitary import Cells
 
 SAFETY_POLL = 1.0  # seconds: what a lost ring costs at most
@@ -33,16 +33,6 @@ REHINT_AFTER = timedelta(seconds=3)
 FORGOTTEN_AFTER = timedelta(seconds=30)  # a hint this old counts as lost, however many wait
 UNANSWERED_AFTER = timedelta(seconds=15)  # and nothing of its queue has run meanwhile: its workers are deaf, or hang
 
-# Asked after each commit, so spelled by hand: to put it into words takes the ORM ten times as long as to answer it.
-DUE = """
-    SELECT id, queue FROM notifications_delivery
-    WHERE state = 'ready' AND available_at <= %s
-    AND queue NOT IN (SELECT name FROM notifications_queue WHERE paused_at IS NOT NULL)
-    AND handler NOT IN (SELECT handler FROM notifications_brake WHERE paused_at IS NOT NULL OR resting_until > %s)
-    AND {wanted} ORDER BY available_at, id LIMIT %s
-"""
-BESIDE_OTHERS, ALONE = f"crashes < {rescue.SUSPECT}", f"crashes >= {rescue.SUSPECT}"
-UPCOMING = "SELECT min(available_at) FROM notifications_delivery WHERE state = 'ready' AND available_at > %s"
 HINTED = "UPDATE notifications_delivery SET hinted_at = %s WHERE state = 'ready' AND id IN ({ids})"
 
 log = structlog.get_logger(__name__)
@@ -60,6 +50,7 @@ class Relay:
         self._stopping = threading.Event()
         self._rounds_at = 0.0
         self._chores: deque[Callable[[], None]] = deque()
+        self._may_pass = 0  # so many more may overtake those in `_due_ids`
         self._more_here = False  # what is due may be more than `_due_ids` says
         self._limits: dict[str, int] = {}
         self._served: set[str] = set()
@@ -123,7 +114,7 @@ class Relay:
     def _look_for_the_dangerous(self) -> None:
         """What may kill its process runs in one of its own."""
         if room := self._cells.room():
-            self._cells.start(pk for pk, _ in self._due(ALONE, [], room))
+            self._cells.start(pk for pk, *_ in self._due(ALONE, [], room))
 
     def _look_for_workers(self) -> None:
         self._limits = queues.limits()
@@ -140,7 +131,7 @@ class Relay:
         if self._celery_works:
             since = timezone.now() - UNANSWERED_AFTER
             served, deaf = sorted(self._served), sorted(self._served - queues.moving(since))
-            ours = f"(queue NOT IN ({_marks(served)}) OR available_at < %s AND queue IN ({_marks(deaf)}))"
+            ours = f"(queue NOT IN ({marks(served)}) OR available_at < %s AND queue IN ({marks(deaf)}))"
             wanted = f"{BESIDE_OTHERS} AND {ours}"
             self._run_here(wanted, [*served, since, *deaf])
 
@@ -154,21 +145,21 @@ class Relay:
             return self._run_here()
         served = sorted(self._served)
         if not self._served.issuperset(queues.names()):  # rows in a queue of an older release wait for the rounds
-            self._run_here(f"{BESIDE_OTHERS} AND queue NOT IN ({_marks(served)})", served)
+            self._run_here(f"{BESIDE_OTHERS} AND queue NOT IN ({marks(served)})", served)
         return self._hint_due(served)
 
-    def _due(self, wanted: str, values: Sequence[object], most: int) -> list[tuple[int, str]]:
-        """Ids and queues, the longest waiting first; then those of queues with a limit, no more than may run."""
+    def _due(self, wanted: str, values: Sequence[object], most: int) -> list[Due]:
+        """As `look_up` finds them; then those of queues with a limit, no more than may run."""
         found = look_up(wanted, values, most)
-        if self._limits.keys().isdisjoint(queue for _, queue in found):
+        if self._limits.keys().isdisjoint(queue for _, queue, _ in found):
             return found
         # What may not run now must not stand before what may.
         limited = list(self._limits)
-        found = look_up(f"{wanted} AND queue NOT IN ({_marks(limited)})", [*values, *limited], most)
+        found = look_up(f"{wanted} AND queue NOT IN ({marks(limited)})", [*values, *limited], most)
         for queue in limited:
             room = max(self._limits[queue] - queues.running(queue), 0)
             found += look_up(f"{wanted} AND queue = %s", [*values, queue], room)
-        return found
+        return sorted(found, key=lambda row: row[2])
 
     def _idle(self) -> list[str]:
         return [queue for queue, depth in self.broker.depths.items() if depth < SHORT_QUEUE]
@@ -176,33 +167,48 @@ class Relay:
     def _hint_due(self, served: list[str]) -> bool:
         idle = self._idle()
         not_full = [queue for queue in served if not self.broker.is_full(queue)]
-        wanted = f"""(hinted_at IS NULL OR hinted_at < %s OR (hinted_at < %s AND queue IN ({_marks(idle)})))
-            AND {BESIDE_OTHERS} AND queue IN ({_marks(not_full)})"""
+        # What comes first overtakes in the broker too, so it need not wait for room there; twice as full is full.
+        open_to_first = [queue for queue in served if not self.broker.is_full(queue, times=2)]
+        wanted = f"""(hinted_at IS NULL OR hinted_at < %s OR (hinted_at < %s AND queue IN ({marks(idle)})))
+            AND {BESIDE_OTHERS}
+            AND (queue IN ({marks(not_full)}) OR priority = {Priority.FIRST} AND queue IN ({marks(open_to_first)}))"""
         now = timezone.now()
         # As many as fill the hints of all threads: of fewer, more workers would only get shorter hints.
         most = max(WINDOW, LONGEST_HINT * HINTS_A_SLOT * self._worker_slots)
-        batch = self._due(wanted, [now - FORGOTTEN_AFTER, now - REHINT_AFTER, *idle, *not_full], most)
+        values = [now - FORGOTTEN_AFTER, now - REHINT_AFTER, *idle, *not_full, *open_to_first]
+        batch = self._due(wanted, values, most)
         try:
-            for queue, ids in _bundled(batch, self._worker_slots):
-                self.broker.hint(*ids, queue=queue)
+            for (queue, priority), ids in _bundled(batch, self._worker_slots):
+                self.broker.hint(*ids, queue=queue, priority=priority)
         except BrokerAway:
             return True  # what is left runs here, at once
         if batch:
-            _execute(HINTED.format(ids=_marks(batch)), [timezone.now(), *(pk for pk, _ in batch)])
+            execute(HINTED.format(ids=marks(batch)), [timezone.now(), *(pk for pk, *_ in batch)])
         return len(batch) >= most
 
     def _run_here(self, wanted: str = BESIDE_OTHERS, values: Sequence[object] = ()) -> bool:
         self._more_here = bool(self._due_ids)  # nobody looks up what has come since
-        if not self._due_ids:
+        if self._due_ids:
+            self._let_pass(wanted, values)
+        else:
             # Rows that run here are not READY, and whoever claims one first has it.
             found = self._due(wanted, values, AHEAD)
             self._more_here = len(found) == AHEAD
-            self._due_ids.extend(pk for pk, _ in found)
+            self._due_ids.extend(pk for pk, *_ in found)
+            self._may_pass = AHEAD
         for _ in range(len(self._due_ids)):
             if not self._free.acquire(blocking=False):
                 break
             self._slots.submit(self._work).add_done_callback(_log_failure)
         return False  # a slot rings when it comes free and there is more
+
+    def _let_pass(self, wanted: str, values: Sequence[object]) -> None:
+        """What comes first does not wait for what was looked up before it; but those are not overtaken without end."""
+        found = look_up(f"{wanted} AND priority = {Priority.FIRST}", values, min(SLOTS, self._may_pass))
+        known = set(self._due_ids.copy())
+        passing = [pk for pk, queue, _ in found if pk not in known and queue not in self._limits]
+        self._may_pass -= len(passing)
+        self._due_ids.extendleft(reversed(passing))
 
     def _work(self) -> None:
         """In a slot: one after another, until none is left."""
@@ -237,39 +243,17 @@ class Relay:
         return max(0.0, min(rounds, wait))
 
 
-def look_up(wanted: str, values: Sequence[Any], most: int) -> list[tuple[int, str]]:
-    """Ids and queues of what is due and as `wanted` says, the longest waiting first."""
-    now = timezone.now()
-    return _execute(DUE.format(wanted=wanted), [now, now, *values, most])
-
-
-def next_due() -> datetime | None:
-    """When the time of the next one comes that waits for its time."""
-    [[found]] = _execute(UPCOMING, [timezone.now()])
-    return None if found is None else datetime.fromisoformat(f"{found}").replace(tzinfo=UTC)
-
-
-def _execute(sql: str, values: Sequence[Any]) -> list[Any]:
-    """The rows that come back, if any do."""
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [connection.ops.adapt_unknown_value(value) for value in values])
-        return list(cursor.fetchall()) if cursor.description else []
-
-
-def _marks(values: Sequence[object]) -> str:
-    """What stands in a query's IN (…) for so many values; of none, what is equal to no name."""
-    return ", ".join(["%s"] * len(values)) or "''"
-
-
-def _bundled(due: Sequence[tuple[int, str]], slots: int) -> Iterator[tuple[str, list[int]]]:
-    """Queue and ids of each hint. Few get one each, so that all `slots` of the workers share them; many share one."""
-    by_queue = defaultdict(list)
-    for pk, queue in due:
-        by_queue[queue].append(pk)
-    for queue, ids in by_queue.items():
+def _bundled(due: Sequence[Due], slots: int) -> Iterator[tuple[tuple[str, int], list[int]]]:
+    """Queue, priority and ids of each hint. Few get one each, so that all `slots` of the workers share them; many share
+    one.
+    """
+    alike = defaultdict(list)
+    for pk, queue, priority in due:
+        alike[queue, priority].append(pk)
+    for kind, ids in alike.items():
         size = min(max(len(ids) // (HINTS_A_SLOT * slots), 1), LONGEST_HINT) if slots else 1
         for start in range(0, len(ids), size):
-            yield queue, ids[start : start + size]
+            yield kind, ids[start : start + size]
 
 
 def _log_failure(work: Future[None]) -> None:

@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from notifications.pipeline import delivery as deliveries
 from notifications.pipeline import rescue
+from notifications.pipeline.due import ALONE, BESIDE_OTHERS, look_up
 from notifications.pipeline.models import Delivery
-from notifications.pipeline.relay import ALONE, BESIDE_OTHERS, look_up
 from tests.notifications.pipeline.conftest import ParcelPacked, the_one
 from tests.rig import CHECKOUT, NOT_INHERITED
 
@@ -80,8 +80,8 @@ def suspect(worker, subscribe, pack):
 
 
 def test_who_was_running_at_two_deaths_is_left_to_a_process_that_runs_nothing_else(suspect, worker):
-    assert suspect.pk not in [pk for pk, _ in look_up(BESIDE_OTHERS, [], 50)]
-    assert suspect.pk in [pk for pk, _ in look_up(ALONE, [], 50)]
+    assert suspect.pk not in [pk for pk, *_ in look_up(BESIDE_OTHERS, [], 50)]
+    assert suspect.pk in [pk for pk, *_ in look_up(ALONE, [], 50)]
     assert not deliveries.attempt(delivery_id=suspect.pk, worker=worker)
 
     assert deliveries.attempt(delivery_id=suspect.pk, worker=worker, alone=True)

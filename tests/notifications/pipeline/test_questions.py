@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from notifications.models import Delivery
-from notifications.pipeline import deadletters, ordering, queues, relay, rescue, retention
+from notifications.pipeline import deadletters, due, ordering, queues, rescue, retention
 from notifications.pipeline.failures import Failure
 from notifications.pipeline.health import pipeline_health
 from notifications.pipeline.latency import latencies
@@ -28,8 +28,8 @@ QUESTIONS = {
     "what fails": lambda _: list(Failure.objects.failing()),
     "what died": lambda _: deadletters.groups(),
     "what waits for nobody": lambda _: list(ordering.stuck()),
-    "what is due": lambda _: relay.look_up("TRUE", [], 10),
-    "when is the next due": lambda _: relay.next_due(),
+    "what is due": lambda _: due.look_up("TRUE", [], 10),
+    "when is the next due": lambda _: due.next_due(),
     "whose worker died": lambda worker: rescue.rescue_abandoned(but=worker),
     "what may be forgotten": lambda _: retention.prune(),
     "what does the doctor say": lambda _: list(every_handler_once(None)),

@@ -133,8 +133,10 @@ class StoredHints(Broker):
 
     def __init__(self):
         self.configured, self.error, self.depths, self.window, self.told = True, "", {}, WINDOW, []
+        self.priorities = []
 
-    def hint(self, first, *also, queue):
+    def hint(self, first, *also, queue, priority):
+        self.priorities.append(priority)
         self.told.append((queue, [first, *also]))
         self.depths[queue] = self.depths.get(queue, 0) + 1
 
