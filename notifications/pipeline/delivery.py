@@ -14,14 +14,13 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from notifications import correlation, reporting, tracing
-from notifications.pipeline import brakes, deadletters, doorbell, effects, ordering, queues, rescue
+from notifications.pipeline import brakes, deadletters, doorbell, effects, lease, ordering, queues, rescue
 from notifications.pipeline.decisions import entry
 from notifications.pipeline.events import BadPayload, Subscription, declared, subscription_of
 from notifications.pipeline.models import Attempt, Delivery, Event, Worker
 from notifications.pipeline.retries import USUAL, Permanent, RetryLater
 from notifications.pipeline.signals import buried
 
-LEASE = timedelta(seconds=30)
 TRACEBACK_KEPT = 8_000  # characters: the end of it, where the cause is
 UNREADABLE_WAIT = 60.0  # seconds until we look again whether a deploy has brought what was missing
 
@@ -29,9 +28,10 @@ UNREADABLE_WAIT = 60.0  # seconds until we look again whether a deploy has broug
 # In one statement: is it READY and due, its queue not paused, and its handler neither paused nor resting? And unless
 # asked for anyway: may it run whatever else runs, since its queue has no limit and its handler does not fail? Who was
 # running when processes died is only claimed by one that runs nothing else.
-CLAIM = """
+_CLAIM = """
     UPDATE notifications_delivery
-    SET state = 'running', attempt = attempt + 1, token = token + 1, worker_id = %s, lease_until = %s, started_at = %s
+    SET state = 'running', attempt = attempt + 1, token = token + 1, worker_id = %s, lease_until = {until},
+        started_at = %s
     WHERE id = %s AND state = 'ready' AND available_at <= %s AND (crashes < %s OR %s) AND NOT EXISTS (
         SELECT 1 FROM notifications_brake AS brake WHERE brake.handler = notifications_delivery.handler
         AND (brake.paused_at IS NOT NULL OR brake.resting_until > %s)) AND NOT EXISTS (
@@ -45,6 +45,8 @@ CLAIM = """
         SELECT fails FROM notifications_brake AS brake WHERE brake.handler = notifications_delivery.handler) AS fails, (
         SELECT at_once FROM notifications_queue AS queue WHERE queue.name = notifications_delivery.queue) AS at_once
 """
+# A lease is written and judged by one clock: that of the server, where there is one.
+CLAIM = {"sqlite": _CLAIM.format(until="%s"), "postgresql": _CLAIM.format(until="statement_timestamp() + %s")}
 EVENT = "SELECT * FROM notifications_event WHERE id = %s"
 COMPLETE = """
     UPDATE notifications_delivery SET state = 'done', finished_at = %s, last_error = '', crashes = 0
@@ -118,8 +120,9 @@ def _claim(delivery_id: int, worker: Worker, alone: bool) -> _Claim | None:
 def take(delivery_id: int, worker: Worker, *, alone: bool = False, anyway: bool = False) -> Delivery | None:
     """It is RUNNING and the worker's; None when it may not be. A transaction of its own, outside of one."""
     now = timezone.now()
-    values = [worker.pk, now + LEASE, now, delivery_id, now, rescue.SUSPECT, alone, now, anyway, brakes.TRIPS_AT]
-    return next(iter(Delivery.objects.raw(CLAIM, values)), None)
+    until = lease.LEASE if connection.vendor == "postgresql" else now + lease.LEASE
+    values = [worker.pk, until, now, delivery_id, now, rescue.SUSPECT, alone, now, anyway, brakes.TRIPS_AT]
+    return next(iter(Delivery.objects.raw(CLAIM[connection.vendor], values)), None)
 
 
 def _take_if_there_is_room(delivery_id: int, worker: Worker, alone: bool) -> Delivery | None:
@@ -129,7 +132,7 @@ def _take_if_there_is_room(delivery_id: int, worker: Worker, alone: bool) -> Del
         if row is None:
             return None
         fails, at_once = vars(row)["fails"] or 0, vars(row)["at_once"]
-        leased = timezone.now() + LEASE
+        leased = timezone.now() + lease.LEASE
         rests = fails >= brakes.TRIPS_AT and not brakes.be_the_canary(row.handler, until=leased)
         full = at_once and not queues.has_room(row.queue)
         if rests or full:
@@ -164,6 +167,8 @@ def _subscription(claim: _Claim) -> Subscription:
 
 def _handle(claim: _Claim, subscription: Subscription) -> None:
     event = _event(claim)
+    if (short := lease.length(subscription.limit)) < lease.LEASE:
+        claim.update(lease_until=lease.until(short))
     newer = ordering.superseded_by(claim.delivery) if subscription.latest_only else None
     if newer is not None:
         _skip(claim, newer)

@@ -6,13 +6,14 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import structlog
 from django.db import Error, connection, transaction
 from django.utils import timezone
 
-from notifications.pipeline import delivery, rescue
+from notifications.pipeline import delivery, lease, rescue
 from notifications.pipeline.events import subscription_of
 from notifications.pipeline.locks import process_lock
 from notifications.pipeline.models import Delivery, DeliveryQuerySet, Worker
@@ -126,19 +127,20 @@ class Executor:
                 beat_at=timezone.now(), note=self.worker.note, stopped_at=None
             )
             if renew and self._running:
-                in_time = [row.pk for row in self._mine() if not _is_over_its_limit(row)]
-                self._mine().filter(pk__in=in_time).update(lease_until=timezone.now() + delivery.LEASE)
+                for row in self._mine():
+                    if length := _lease_of(row):
+                        self._mine().filter(pk=row.pk).update(lease_until=lease.until(length))
 
     def _mine(self) -> DeliveryQuerySet:
         return Delivery.objects.running().filter(worker=self.worker, pk__in=list(self._running))
 
 
-def _is_over_its_limit(row: Delivery) -> bool:
-    """Its lease is not renewed, so that a rescue takes it away; what a hung thread does after that is fenced."""
+def _lease_of(row: Delivery) -> timedelta:
+    """None for what is over its limit, so that a rescue takes it away; what a hung thread does after that is fenced."""
     subscription = subscription_of(row.handler)
     if subscription is None or row.started_at is None:
-        return False
-    return timezone.now() > row.started_at + subscription.limit
+        return lease.LEASE
+    return lease.length(subscription.limit, gone=timezone.now() - row.started_at)
 
 
 _lock = threading.Lock()

@@ -7,7 +7,7 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from notifications.pipeline import deadletters, doorbell, locks
+from notifications.pipeline import deadletters, doorbell, lease, locks
 from notifications.pipeline.models import Attempt, Delivery, Worker
 from notifications.pipeline.retries import USUAL
 from notifications.pipeline.signals import buried
@@ -25,7 +25,7 @@ def rescue_abandoned(*, but: Worker) -> int:
     for worker in Worker.objects.unstopped().exclude(pk=but.pk):
         if locks.is_free(worker.lock_key):
             freed += _bury_worker(worker)
-    for row in Delivery.objects.running().filter(lease_until__lt=timezone.now()):
+    for row in Delivery.objects.running().filter(lease_until__lt=lease.now()):
         freed += _crashed(row, "Its lease ran out: the worker hung or lost the database.")
     return freed
 

@@ -15,9 +15,9 @@ import structlog
 from django.conf import settings
 from django.db import connection
 
-from notifications.pipeline.delivery import LEASE
 from notifications.pipeline.events import subscription_of
 from notifications.pipeline.executor import Executor
+from notifications.pipeline.lease import LEASE
 from notifications.pipeline.models import Delivery, Worker
 
 AT_ONCE: Final = 2  # such processes of one relay: each takes a second to start, and the memory of a worker

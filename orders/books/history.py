@@ -9,7 +9,7 @@ from django.db.models import Count, Q
 from django.utils import timezone
 
 from notifications.models import Delivery, Event, Letter
-from notifications.pipeline import ordering
+from notifications.pipeline import lease, ordering
 from notifications.pipeline.events import declared, subject_of, subscriptions
 from notifications.pipeline.models import waits_its_turn
 from notifications.pipeline.retention import CLOCK_KEPT, KEPT
@@ -91,7 +91,7 @@ def every_handler_once(_: Ledger) -> Iterator[str]:
     overdue = Delivery.objects.due(now).exclude(waits_its_turn(now)).filter(available_at__lt=now - SETTLING)
     yield from (f"{row} has waited since {row.available_at:%H:%M:%S}" for row in overdue)
     yield from (f"{row} waits for its turn, and nobody is before it" for row in ordering.stuck())
-    lost = Delivery.objects.running().filter(lease_until__lt=timezone.now() - SETTLING)
+    lost = Delivery.objects.running().filter(lease_until__lt=lease.now() - SETTLING)
     yield from (f"{row} has been running past its lease" for row in lost)
 
 

@@ -3,13 +3,14 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
 from django.utils import timezone
 
-from notifications.pipeline import locks, rescue
+from notifications.pipeline import delivery as deliveries
+from notifications.pipeline import lease, locks, rescue
 from notifications.pipeline.models import Attempt, Delivery, Worker
 from tests.notifications.pipeline.conftest import ParcelPacked, the_one
 
@@ -58,6 +59,55 @@ def test_a_living_worker_whose_lease_ran_out_loses_the_work(abandoned, executor,
         lock.release()
 
     assert the_delivery().state == State.READY
+
+
+@pytest.mark.skipif("connection.vendor != 'postgresql'", reason="SQLite lives on one host, with one clock")
+@pytest.mark.parametrize("wrong", [timedelta(minutes=10), -timedelta(minutes=10)], ids=["ahead", "behind"])
+@pytest.mark.parametrize("whose", ["of the worker", "of the relay"])
+def test_a_clock_that_is_wrong_on_one_host_takes_no_work_from_the_living(
+    abandoned, executor, worker, monkeypatch, whose, wrong
+):
+    def shift():
+        monkeypatch.setattr(timezone, "now", lambda: datetime.now(UTC) + wrong)
+
+    lock = locks.process_lock(worker.lock_key)
+    lock.hold()
+    Delivery.objects.update(
+        state=State.READY, worker=None, lease_until=None, available_at=timezone.now() - 2 * abs(wrong)
+    )
+    try:
+        if whose == "of the worker":
+            shift()
+        claimed = deliveries.take(abandoned.pk, worker)
+        monkeypatch.undo()
+        if whose == "of the relay":
+            shift()
+        freed = rescue.rescue_abandoned(but=executor.worker)
+    finally:
+        lock.release()
+
+    monkeypatch.undo()
+    assert (claimed.state, freed) == (State.RUNNING, 0)
+    assert (the_one().state, the_one().crashes) == (State.RUNNING, 0)
+
+
+def test_a_limit_shorter_than_a_lease_has_effect(subscribe, pack, worker):
+    left = []
+
+    @subscribe(ParcelPacked, limit=timedelta(seconds=3), atomic=False)
+    def hang(event):
+        left.append(the_one().lease_until - timezone.now())
+
+    pack()
+    deliveries.attempt(delivery_id=the_one().pk, worker=worker)
+    assert timedelta(seconds=3) < left[0] <= timedelta(seconds=5)
+
+
+@pytest.mark.parametrize(
+    ("limit", "gone", "left"), [(300, 0, 30), (300, 299, 3), (12, 10, 4), (12, 12.5, 0), (300, 200, 30)]
+)
+def test_a_lease_ends_soon_after_the_limit(limit, gone, left):
+    assert lease.length(timedelta(seconds=limit), gone=timedelta(seconds=gone)) == timedelta(seconds=left)
 
 
 @pytest.mark.parametrize(("minutes", "renewed"), [(4, True), (6, False)])
