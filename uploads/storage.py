@@ -97,7 +97,10 @@ def _parts_of_file(name: str, first: int, last: int) -> Iterator[bytes]:
 
 def _parts_of_bucket(name: str, first: int, last: int) -> Iterator[bytes]:
     there: Any = store()
-    body = there.bucket.Object(name).get(Range=f"bytes={first}-{last}")["Body"]
+    try:
+        body = there.bucket.Object(name).get(Range=f"bytes={first}-{last}")["Body"]
+    except there.connection.meta.client.exceptions.NoSuchKey as error:
+        raise FileNotFoundError(name) from error
     try:
         yield from body.iter_chunks(PART)
     finally:

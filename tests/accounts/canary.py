@@ -17,6 +17,7 @@ from PIL.ExifTags import Base
 from accounts import addresses, profile
 from accounts.models import User
 from accounts.registration import sign_up
+from config.env import media_store
 from notifications.campaigns import campaigns, mailing_list
 from notifications.mail import letters
 from notifications.mail.mailbox import Mailbox
@@ -32,6 +33,7 @@ from orders import fulfilment, returning
 from orders.models import GatewayEvent, Order, PaymentAttempt
 from orders.refunds import Units
 from tests.api.programs import Program, a_product, sent, staff
+from tests.uploads import bucket
 from tests.uploads.conftest import picture
 from uploads import avatars, intake, processing, storage
 from uploads.receiving import received
@@ -67,6 +69,15 @@ def places(settings, tmp_path):
     settings.STORAGES = settings.STORAGES | {"default": local, "media": local}
     cache.clear()  # these log in more often than a person may
     return tmp_path
+
+
+@pytest.fixture
+def in_a_bucket(places, settings):
+    """Uploads and copies of people's data lie in a bucket, and are sent there in parts where they are large."""
+    with bucket.running() as there:
+        both = dict.fromkeys(("default", "media"), media_store(there.url, folder=places))
+        settings.STORAGES = settings.STORAGES | both
+        yield there
 
 
 @pytest.fixture

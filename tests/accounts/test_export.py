@@ -1,6 +1,7 @@
 """A copy of everything: for its owner, for some days, without what opens something."""
 
 import json
+import random
 import re
 import zipfile
 from io import BytesIO
@@ -27,6 +28,7 @@ from tests.accounts.canary import (
     ADDRESS,
     EMAIL,
     canary,
+    in_a_bucket,
     places,
     reauthenticated,
     shelf,
@@ -37,7 +39,7 @@ from tests.uploads.conftest import picture
 from uploads import intake, processing, storage
 from uploads.receiving import received
 
-__all__ = ["canary", "places", "shelf", "visitor"]
+__all__ = ["canary", "in_a_bucket", "places", "shelf", "visitor"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -88,6 +90,21 @@ def test_the_files_of_a_copy_are_those_that_it_names(canary, visitor, deliver_du
     assert {row["name"]: archive.read(row["files"][0]) for row in told} == shots
     assert {archive.read(name)[:2] for name in names} >= {b"\xff\xd8", b"RI"}
     assert made.total == len(archive.namelist())
+
+
+def test_a_copy_in_a_bucket_is_whole_and_swept_when_it_is_gone(in_a_bucket, canary, visitor, deliver_due):
+    film = b"\x00\x00\x00\x18ftypmp42" + random.Random(1).randbytes(9_000_000)  # does not become smaller in a ZIP
+    with storage.workplace() as folder:
+        upload = intake.accept(owner=canary, file=received(name="bird.mp4", chunks=[film], folder=folder))
+    exports.gather(exports.ask(user_id=canary.pk), personal_data.person_of(canary))
+
+    made, archive = in_the_copy(visitor)
+    assert archive.read(f"uploads/{upload.uid}/bird.mp4") == film
+    assert [key for how, key in in_a_bucket.asked if how == "POST"] == [upload.original] * 2 + [made.path] * 2
+    intake.delete(upload=upload)
+    exports.forget(Export.objects.all())
+    deliver_due()
+    assert in_a_bucket.objects == {}
 
 
 def test_the_bar_moves_with_each_file_and_is_a_result_that_celery_reads(canary, visitor, deliver_due, monkeypatch):

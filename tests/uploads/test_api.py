@@ -6,10 +6,11 @@ from model_bakery import baker
 
 from notifications.webhooks.subjects import told
 from tests.api.programs import Program, sent, staff
-from tests.uploads.conftest import film, picture
+from tests.uploads.conftest import BOTH_STORES, film, picture
 from uploads import limits, quota
 from uploads.models import Upload
 
+pytestmark = BOTH_STORES
 COPY = {"name", "format", "width", "height", "bytes", "url"}
 
 

@@ -3,9 +3,11 @@
 import pytest
 from django.test import Client
 
-from tests.uploads.conftest import picture
+from tests.uploads.conftest import BOTH_STORES, picture
 from uploads import avatars, intake, processing
 from uploads.models import Avatar
+
+pytestmark = BOTH_STORES
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 from model_bakery import baker
 
-from tests.uploads.conftest import picture
+from tests.uploads.conftest import BOTH_STORES, picture
 from uploads import intake, limits, personal_data, quota
 from uploads.formats import NotAccepted, recognised, shown
 from uploads.limits import Allowance
@@ -192,6 +192,7 @@ class Person:
     user_id: int
 
 
+@BOTH_STORES
 def test_a_person_gets_rows_and_the_files_they_name(accept, ada, deliver_due):
     upload = accept(JPEG, "cat.jpg")
     deliver_due()
@@ -205,6 +206,7 @@ def test_a_person_gets_rows_and_the_files_they_name(accept, ada, deliver_due):
         assert original.read() == JPEG
 
 
+@BOTH_STORES
 def test_a_person_who_is_erased_leaves_nothing(accept, ada, deliver_due, own_store):
     other = accept(JPEG, "a.jpg", owner=baker.make("accounts.User", email="b@example.org"))
     mine = [accept(JPEG, "cat.jpg"), accept(picture("PNG")[:99], "broken.png")]

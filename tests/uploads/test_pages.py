@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from tests.api.programs import Program
-from tests.uploads.conftest import film, picture
+from tests.uploads.conftest import BOTH_STORES, film, picture
 from uploads import addresses, intake, limits, receiving, storage
 from uploads.models import Upload
 
@@ -185,6 +185,7 @@ def test_a_failed_file_is_tried_again_at_the_press_of_a_button(visitor, accept, 
     assert the_one().status == "ready"
 
 
+@BOTH_STORES
 def test_a_press_deletes_everything(visitor, accept, deliver_due, own_store):
     upload = accept(picture(), "cat.jpg")
     deliver_due()
@@ -221,6 +222,7 @@ def body(answer):
     return b"".join(answer.streaming_content)
 
 
+@BOTH_STORES
 def test_media_come_with_headers_that_make_them_harmless(clip, client):
     made, content = clip
     answer = client.get(addresses.address(made))
@@ -235,6 +237,7 @@ def test_media_come_with_headers_that_make_them_harmless(clip, client):
     assert re.fullmatch(r"private, max-age=\d{4}, immutable", answer["Cache-Control"])
 
 
+@BOTH_STORES
 @pytest.mark.parametrize(
     ("asked", "first", "last"),
     [("bytes=0-99", 0, 99), ("bytes=100-", 100, -1), ("bytes=-50", -50, -1), ("bytes=7-99999999", 7, -1)],
@@ -251,6 +254,7 @@ def test_a_player_may_ask_for_a_part(clip, client, asked, first, last):
     assert body(answer) == content[first : last + 1]
 
 
+@BOTH_STORES
 @pytest.mark.parametrize("asked", ["bytes=99999999-", "bytes=9-3", "bytes=-0"])
 def test_a_part_that_is_not_there_is_416(clip, client, asked):
     made, _ = clip
@@ -259,6 +263,7 @@ def test_a_part_that_is_not_there_is_416(clip, client, asked):
     assert (answer.status_code, answer["Content-Range"]) == (416, f"bytes */{made.bytes}")
 
 
+@BOTH_STORES
 @pytest.mark.parametrize("asked", ["bytes=0-1,3-4", "bytes=-", "lines=1-2", "bytes=a-b"])
 def test_what_we_do_not_understand_gets_the_whole(clip, client, asked):
     made, content = clip
@@ -266,6 +271,7 @@ def test_what_we_do_not_understand_gets_the_whole(clip, client, asked):
     assert body(client.get(addresses.address(made), headers={"Range": asked})) == content
 
 
+@BOTH_STORES
 def test_a_part_of_another_file_gets_the_whole(clip, client):
     made, content = clip
     answer = client.get(addresses.address(made), headers={"Range": "bytes=0-1", "If-Range": '"another"'})
@@ -273,6 +279,7 @@ def test_a_part_of_another_file_gets_the_whole(clip, client):
     assert body(answer) == content
 
 
+@BOTH_STORES
 def test_a_head_has_no_body_and_a_known_tag_none_either(clip, client):
     made, _ = clip
     head = client.head(addresses.address(made))
@@ -308,6 +315,7 @@ def test_an_original_has_no_address_even_with_a_good_signature(clip, client):
     assert client.get(f"/media/{until}/{signature}/{made.upload.original}").status_code == 404
 
 
+@BOTH_STORES
 def test_what_was_deleted_has_no_address_any_more(clip, client):
     made, _ = clip
     address = addresses.address(made)
