@@ -6,6 +6,7 @@ from django.db import transaction
 
 from accounts import keys
 from accounts.models import User
+from notifications.audit import log as audit
 
 
 def sessions_of(user: AbstractBaseUser) -> list[UserSession]:
@@ -24,9 +25,11 @@ def end(*, user: AbstractBaseUser, session_id: int) -> bool:
 
 def end_all(*, user: AbstractBaseUser, but: str = "") -> int:
     """End all sessions of `user`, but that with the key `but`. Returns how many there were."""
-    others = list(UserSession.objects.filter(user_id=user.pk).exclude(session_key=but))
-    for session in others:
-        session.end()
+    with transaction.atomic():
+        others = list(UserSession.objects.filter(user_id=user.pk).exclude(session_key=but))
+        for session in others:
+            session.end()
+        audit.record("sessions.ended", about=user, after={"sessions": len(others)})
     return len(others)
 
 

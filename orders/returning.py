@@ -7,6 +7,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from notifications import correlation
+from notifications.audit import log as audit
 from notifications.pipeline.events import publish
 from orders.events import ReturnDeclined, ReturnRequested
 from orders.models import Order, ReturnPicture, ReturnRequest
@@ -71,4 +72,5 @@ def decline(*, request: ReturnRequest, answer: str) -> None:
         ended = {"state": State.DECLINED, "answer": answer[:200], "finished_at": timezone.now()}
         if not ReturnRequest.objects.filter(pk=request.pk, state=State.OPEN).update(**ended):
             raise AlreadyAnswered("The request has been answered before.")
+        audit.decided("return.decline", about=request.order, after={"request": request.pk})
         publish(ReturnDeclined(order_id=request.order_id, request_id=request.pk), about=request.order)

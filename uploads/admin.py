@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 from unfold.decorators import display
 
+from notifications.admin.audit import Watched
 from notifications.admin.readonly import ReadOnlyAdmin, Tabs
 from notifications.marks import ago, badge
 from uploads import intake
@@ -31,7 +32,8 @@ class UploadTabs(Tabs):
 
 
 @admin.register(Upload)
-class UploadAdmin(ReadOnlyAdmin):
+class UploadAdmin(Watched, ReadOnlyAdmin):
+    look = "upload.viewed"
     list_display = ("name", "kind", "state", "reason", "size", "owner", "age")
     list_select_related = ("owner",)
     list_filter = (UploadTabs,)

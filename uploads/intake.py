@@ -5,6 +5,8 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 
+from notifications import correlation
+from notifications.audit import log as audit
 from notifications.pipeline.events import publish
 from uploads import quota, storage
 from uploads.events import ImageUploaded, UploadDeleted, VideoUploaded
@@ -58,6 +60,7 @@ def retry(*, upload: Upload) -> None:
             again = {"status": Upload.Status.RECEIVED, "reason": "", "progress": 0, "finished_at": None}
             if not Upload.objects.filter(pk=upload.pk, status=Upload.Status.FAILED).update(**again):
                 raise NotFailed("This upload has not failed.")
+            _note_other("upload.retry", upload)
             _announce(upload)
     except IntegrityError as error:
         raise NotFailed("You have uploaded the same file again since.") from error
@@ -78,8 +81,15 @@ def _delete(upload: Upload) -> None:
             return
         kept = 0 if found.status == Upload.Status.REJECTED else found.bytes
         quota.give_back(owner_id=found.owner_id, size=kept, uploads=1)
+        _note_other("upload.delete", found)
         publish(UploadDeleted(uid=str(found.uid)), about=found)
         found.delete()
+
+
+def _note_other(action: str, upload: Upload) -> None:
+    """What people do with their own files is their business; what others do with them is written down."""
+    if correlation.actor() != f"user:{upload.owner_id}":
+        audit.decided(action, about=upload, before={"of": upload.owner_id, "status": str(upload.status)})
 
 
 def _known(owner: Any, file: Received) -> Upload | None:

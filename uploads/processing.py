@@ -164,9 +164,10 @@ def _replaced(upload: Upload, rows: Sequence[Rendition]) -> list[str]:
 
 
 def _reject(run: Run, why: str) -> None:
-    """For good: its room is free again, and its file goes."""
+    """For good: its room is free again, and its files go, also those of a step before."""
     upload = run.upload
     with transaction.atomic(durable=True):
         run.write(status=Status.REJECTED, reason=why[:300], finished_at=timezone.now())
         quota.give_back(owner_id=upload.owner_id, size=upload.bytes)
+        upload.renditions.all().delete()
         publish(UploadRejected(upload_id=upload.pk, uid=str(upload.uid), reason=why[:300]), about=upload)

@@ -129,6 +129,16 @@ def test_a_key_that_is_made_and_revoked_is_written_down(ada):
     assert told("key.revoked") == [("system", about, None, {"of": ada.pk})]
 
 
+def test_sessions_that_staff_end_are_written_down(office, boss, ada):
+    client = Client()
+    client.post("/accounts/login/", {"login": ada.email, "password": PASSWORD})
+
+    office.post("/admin/accounts/user/", {"action": "end_sessions", "_selected_action": [ada.pk]})
+
+    assert told("sessions.ended") == [(f"user:{boss.pk}", f"user:{ada.pk}", None, {"sessions": 1})]
+    assert client.get("/accounts/").status_code == 302
+
+
 def test_staff_who_look_at_a_person_or_a_letter_are_written_down(office, boss, ada):
     letter = Letter.objects.create(
         once="x", template="accounts/welcome", to="a@example.org", subject="s", text="t", message_id="<x@y>"

@@ -9,11 +9,11 @@ from notifications import correlation
 from notifications.models import AuditEntry
 from notifications.pipeline.clock import ClockHour
 from notifications.pipeline.events import publish
-from orders import fulfilment, inventory, refunds, stocktake
+from orders import fulfilment, inventory, refunds, returning, stocktake
 from orders.checkout import Item
 from orders.editing import edit
 from orders.fulfilment import ship, take_back
-from orders.models import Product, Refund, Shipment
+from orders.models import Product, Refund, ReturnRequest, Shipment
 from orders.refunds import Units, refund
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -29,6 +29,14 @@ def told(action):
     """(by, about, before, after) of the entries of this kind."""
     rows = AuditEntry.objects.filter(action=action).order_by("pk")
     return list(rows.values_list("actor", "about", "before", "after"))
+
+
+def test_a_return_that_is_declined_is_written_down_without_its_words(buy, sam):
+    order = buy()
+    asked = ReturnRequest.objects.create(order=order, units=[["MUG", 1]], words="it leaks", actor="user:5")
+    returning.decline(request=asked, answer="Kanarina used it")
+
+    assert told("return.decline") == [("user:9", f"order:{order.pk}", None, {"request": asked.pk})]
 
 
 def test_a_cancelled_order_is_written_down(buy, sam):

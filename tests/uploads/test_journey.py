@@ -76,6 +76,21 @@ def test_a_damaged_file_is_rejected_with_a_reason_and_keeps_no_room(accept, deli
     assert (own_store(), Usage.objects.get().bytes) == ([], 0)
 
 
+def test_a_film_whose_poster_cannot_be_made_is_rejected_with_all_that_was_made_of_it(
+    accept, deliver_due, tmp_path, own_store, monkeypatch
+):
+    upload = accept(film(tmp_path), "film.mp4")
+
+    def refused(*_, **__):
+        raise decoding.Refused("There is no picture in it.")
+
+    monkeypatch.setattr(processing, "posed", refused)
+    deliver_due()
+
+    upload.refresh_from_db()
+    assert (upload.status, upload.renditions.count(), own_store()) == ("rejected", 0, [])
+
+
 def test_deleting_leaves_neither_files_nor_rows_nor_a_place_taken(accept, deliver_due, own_store):
     upload = accept(picture(), "cat.jpg")
     deliver_due()
@@ -229,6 +244,13 @@ def test_a_large_file_goes_to_a_bucket_in_parts_and_comes_back_whole(own_store, 
     assert b"".join(storage.parts("originals/large", 9_000_000, 9_000_009)) == content[9_000_000:9_000_010]
     if hasattr(own_store, "bucket"):
         assert [how for how, _ in own_store.bucket.asked].count("POST") == 2
+
+
+def test_parts_of_what_is_not_there_are_not_found(own_store):
+    with pytest.raises(FileNotFoundError):
+        list(storage.parts("renditions/gone", 0, 9))
+    with pytest.raises(FileNotFoundError):
+        storage.opened("renditions/gone")
 
 
 def test_the_sweep_may_take_hours():

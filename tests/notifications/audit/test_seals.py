@@ -13,8 +13,10 @@ from notifications.audit.models import AuditEntry, AuditOrigin, AuditSeal
 from notifications.pipeline.clock import ClockMinute
 from notifications.pipeline.models import Event
 from orders.books import invariants
+from tests.crash import rows
 
 pytestmark = pytest.mark.django_db(transaction=True)
+on_postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no TRUNCATE")
 
 
 def act(count=1, *, actor="user:5", address="192.0.2.7", about="order:17"):
@@ -86,6 +88,27 @@ def test_the_database_refuses_to_take_a_line_out(table):
 
     with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
         table.objects.all()._raw_delete("default")
+
+
+@on_postgresql
+@pytest.mark.parametrize("table", [AuditEntry, AuditSeal])
+def test_the_database_refuses_to_empty_it_as_a_whole(table):
+    sealed(1)
+
+    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"TRUNCATE {table._meta.db_table} CASCADE")
+
+    assert table.objects.count() == 1
+
+
+@on_postgresql
+def test_a_stage_of_the_crash_tests_can_be_emptied_all_the_same_and_refuses_again_afterwards():
+    sealed(1)
+
+    rows.empty()
+
+    assert (AuditEntry.objects.count(), AuditSeal.objects.count()) == (0, 0)
+    test_the_database_refuses_to_empty_it_as_a_whole(AuditEntry)
 
 
 def test_each_minute_closes_what_was_open(run_handler):
