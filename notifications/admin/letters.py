@@ -4,7 +4,8 @@ import uuid
 from typing import Any
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.validators import validate_email
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -20,10 +21,12 @@ from notifications import marks
 from notifications.admin.audit import Watched
 from notifications.admin.readonly import NamingAdmin, Tabs
 from notifications.admin.subjects import named
-from notifications.mail.letters import resend
+from notifications.mail.letters import may_go_elsewhere, resend
 from notifications.mail.sealing import shown
 from notifications.models import Letter
 from notifications.views.mailbox import LETTER_POLICY, LETTER_SANDBOX
+
+GONE_OUT = (Letter.State.SENT, Letter.State.BOUNCED)
 
 
 class LetterTabs(Tabs):
@@ -62,11 +65,11 @@ class LetterAdmin(Watched, NamingAdmin):
         if not self.has_resend_permission(request):
             raise PermissionDenied
         letter, key = get_object_or_404(Letter, pk=pk), request.POST.get("key", "")[:64]
-        if letter.state != Letter.State.SENT:
-            self.message_user(request, "Only a letter that has been sent can be sent again.", messages.ERROR)
+        if refusal := _refusal(letter, to := request.POST.get("to", "").strip()):
+            self.message_user(request, refusal, messages.ERROR)
             return redirect("admin:notifications_letter_change", letter.pk)
         with transaction.atomic():
-            again = resend(letter, key=key or uuid.uuid4().hex)
+            again = resend(letter, key=key or uuid.uuid4().hex, to=to)
         self.message_user(request, f"Written again to {again.to}; it goes out now.", messages.SUCCESS)
         return redirect("admin:notifications_letter_change", again.pk)
 
@@ -84,7 +87,8 @@ class LetterAdmin(Watched, NamingAdmin):
         return {
             "sandbox": LETTER_SANDBOX,
             "names": named([row.subject_ref]),
-            "may_resend": row.state == Letter.State.SENT and self.has_resend_permission(request),
+            "may_resend": row.state in GONE_OUT and self.has_resend_permission(request),
+            "may_go_elsewhere": may_go_elsewhere(row),
             "fresh_key": uuid.uuid4(),
         }
 
@@ -107,3 +111,18 @@ class LetterAdmin(Watched, NamingAdmin):
     @display(description="sent", ordering="sent_at")
     def sent(self, row: Letter) -> SafeString:
         return marks.ago(row.sent_at)
+
+
+def _refusal(letter: Letter, to: str) -> str:
+    """Why it cannot be sent again to this address, or to its own when none is given; empty when it can."""
+    if letter.state not in GONE_OUT:
+        return "Only a letter that has been sent can be sent again."
+    if to in ("", letter.to):
+        return ""
+    if not may_go_elsewhere(letter):
+        return "This letter can be sent again to its own address only."
+    try:
+        validate_email(to)
+    except ValidationError:
+        return "That is no e-mail address."
+    return ""

@@ -12,9 +12,11 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from notifications import correlation, erased
+from notifications.audit import log as audit
 from notifications.mail.events import EmailBounced, EmailQueued, EmailSent
 from notifications.mail.models import Letter
 from notifications.mail.refusals import SERVER_AWAY_WAIT, code_of, refuses_address, verdict
+from notifications.mail.sealing import is_sealed
 from notifications.pipeline.events import publish, subject_of
 from notifications.pipeline.models import Event
 from notifications.pipeline.retries import Permanent, RetryLater
@@ -68,13 +70,17 @@ def queue_letter(
     return letter
 
 
-def resend(letter: Letter, *, key: str) -> Letter:
-    """Write the same letter anew, to the same address, as one with a Message-ID of its own; once for each `key`."""
+def resend(letter: Letter, *, key: str, to: str = "") -> Letter:
+    """Write the same letter anew, as one with a Message-ID of its own; once for each `key`.
+
+    to: another address than the one that did not take it. Who did it is in the audit log. Must be called inside a
+    transaction.
+    """
     again, written = Letter.objects.get_or_create(
         once=f"again:{letter.pk}:{key}",
         defaults={
             "template": letter.template,
-            "to": letter.to,
+            "to": to or letter.to,
             "subject_ref": letter.subject_ref,
             "correlation_id": letter.correlation_id,
             "message_id": _new_message_id(),
@@ -85,6 +91,9 @@ def resend(letter: Letter, *, key: str) -> Letter:
         },
     )
     if written:
+        # Never the addresses: the log forgets nobody.
+        facts = {"letter": again.pk, "other_address": again.to != letter.to}
+        audit.record("letter.resent", about=f"letter:{letter.pk}", after=facts)
         with correlation.bound(correlation_id=letter.correlation_id, actor=correlation.actor()):
             publish(EmailQueued(letter_id=again.pk, template=again.template), about=again.subject_ref)
     return again
@@ -131,6 +140,11 @@ def note_bounce(letter: Letter, *, code: str, for_good: bool) -> None:
 def withdraw(letter: Letter) -> None:
     """It is not posted any more: its reader wants no more of its kind."""
     Letter.objects.filter(pk=letter.pk, state=Letter.State.QUEUED).update(state=Letter.State.WITHDRAWN)
+
+
+def may_go_elsewhere(letter: Letter) -> bool:
+    """Whether another address may get it: not what logs its reader in, nor what ends its reader's subscription."""
+    return letter.state == Letter.State.BOUNCED and not is_sealed(letter) and not is_newsletter(letter)
 
 
 def is_newsletter(letter: Letter) -> bool:

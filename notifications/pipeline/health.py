@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
-from django.db.models import Count, Min, Q
+from django.db.models import Count, Max, Min, Q
 from django.utils import timezone
 
 from notifications.pipeline.models import Delivery, Worker, held_back, waits_its_turn
@@ -18,6 +18,7 @@ class Health:
 
     relay_alive: bool
     workers_alive: int
+    workerless_seconds: float | None  # since the last one said anything; None where nobody waits for one, or ever did
     broker: str  # "ok" | "none" | "down" | "unknown"
     broker_error: str
     mode: str  # who runs the handlers: "celery" | "relay" | "nobody"
@@ -27,13 +28,19 @@ class Health:
     dead: int
 
     @property
+    def no_worker(self) -> str:
+        """For how long: "No worker for 3 min"."""
+        seconds = self.workerless_seconds
+        return "No worker yet" if seconds is None else f"No worker for {seconds // 60:.0f} min"
+
+    @property
     def warnings(self) -> list[str]:
         said = [
             (not self.relay_alive, f"No relay is running: {self.waiting} deliveries wait. Start `manage.py relay`."),
             (self.broker == "down", f"The broker does not answer ({self.broker_error}). The relay runs the handlers."),
             (
                 self.broker == "ok" and not self.workers_alive,
-                "No worker is alive. The relay runs the handlers. Start `manage.py worker`.",
+                f"{self.no_worker}, {self.waiting} waiting. The relay runs the handlers. Start `manage.py worker`.",
             ),
             (self.broker == "none", "No broker is configured: the relay runs the handlers itself."),
             (
@@ -53,6 +60,7 @@ def pipeline_health() -> Health:
     alive = list(Worker.objects.alive().order_by("-beat_at"))
     relays = [worker for worker in alive if worker.kind == Worker.Kind.RELAY]
     note = relays[0].note if relays else {}
+    broker = _broker(note)
     ready, held = Q(state="ready", available_at__lte=now), held_back(now)
     counts = Delivery.objects.open("ready", "dead").aggregate(
         waiting=Count("pk", filter=ready & ~held),
@@ -63,7 +71,8 @@ def pipeline_health() -> Health:
     return Health(
         relay_alive=bool(relays),
         workers_alive=len(alive) - len(relays),
-        broker=_broker(note),
+        workerless_seconds=_workerless(now) if broker == "ok" and len(alive) == len(relays) else None,
+        broker=broker,
         broker_error=note.get("broker_error", ""),
         mode=note.get("mode", "nobody"),
         waiting=counts["waiting"],
@@ -71,6 +80,11 @@ def pipeline_health() -> Health:
         held=counts["held"],
         dead=counts["dead"],
     )
+
+
+def _workerless(now: datetime) -> float | None:
+    last = Worker.objects.filter(kind=Worker.Kind.WORKER).aggregate(at=Max("beat_at"))["at"]
+    return _age(last, now) if last else None
 
 
 def _broker(note: dict[str, str]) -> str:

@@ -111,6 +111,9 @@ def _of_the_pipeline(health: Health) -> Iterator[Tile]:
         title="Workers alive",
         value=str(health.workers_alive),
         url=reverse(workers),
+        note=f"{health.no_worker}, {health.waiting} waiting"
+        if health.broker == "ok" and not health.workers_alive
+        else "",
         tone="good" if health.workers_alive else "warn",
     )
 

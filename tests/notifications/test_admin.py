@@ -11,6 +11,7 @@ from django.utils import timezone
 from accounts.models import User
 from notifications import context
 from notifications.admin.traces import blocks
+from notifications.audit.models import AuditEntry
 from notifications.models import Attempt, Brake, BulkDecision, Delivery, Event, Failure, Letter, Queue, Worker
 
 pytestmark = pytest.mark.django_db
@@ -413,6 +414,52 @@ def test_a_letter_is_sent_again_as_a_new_one_once_for_each_press(staff):
     assert (again.to, again.subject, again.html, again.state) == (row.to, row.subject, row.html, "queued")
     assert again.message_id != row.message_id
     assert Delivery.objects.get(handler="notifications.send_letter").event.payload["letter_id"] == again.pk
+
+
+def again(browser, row, **asked):
+    return browser.post(f"/admin/notifications/letter/{row.pk}/again/", {"key": "7", **asked}, follow=True)
+
+
+def test_a_bounced_letter_is_sent_again_to_a_corrected_address_and_the_log_says_who_did_it(staff):
+    row = letter(state="bounced", to="ada@exmaple.com")
+    assert 'name="to"' in staff.get(page_of(row, "letter")).content.decode()
+
+    pressed = again(staff, row, to="ada@example.com")
+
+    new = Letter.objects.exclude(pk=row.pk).get()
+    assert said(pressed) == ["Written again to ada@example.com; it goes out now."]
+    assert (new.to, new.html, new.state) == ("ada@example.com", row.html, "queued")
+    entry = AuditEntry.objects.get(action="letter.resent")
+    assert (entry.about, entry.after) == (f"letter:{row.pk}", {"letter": new.pk, "other_address": True})
+    assert entry.actor.startswith("user:")
+
+
+def test_a_bounced_letter_is_sent_again_to_its_own_address_too(staff):
+    row = letter(state="bounced")
+
+    again(staff, row)
+
+    assert Letter.objects.exclude(pk=row.pk).get().to == row.to
+    assert AuditEntry.objects.get(action="letter.resent").after["other_address"] is False
+
+
+@pytest.mark.parametrize(
+    ("facts", "to", "words"),
+    [
+        ({"state": "bounced"}, "nowhere", "That is no e-mail address."),
+        ({"state": "sent", "sent_at": timezone.now()}, "eve@example.com", "to its own address only"),
+        ({"state": "bounced", "template": "accounts/new_password"}, "eve@example.com", "to its own address only"),
+        ({"state": "bounced", "headers": {"List-Unsubscribe": "<x>"}}, "eve@example.com", "to its own address only"),
+    ],
+    ids=["no address", "one that arrived", "one that logs in", "a newsletter"],
+)
+def test_what_must_not_go_elsewhere_does_not(staff, facts, to, words):
+    row = letter(**facts)
+
+    [sentence] = said(again(staff, row, to=to))
+
+    assert words in sentence
+    assert (Letter.objects.get(), AuditEntry.objects.filter(action="letter.resent").count()) == (row, 0)
 
 
 def test_a_letter_on_its_way_is_not_offered_to_be_sent_again(staff):
