@@ -81,3 +81,12 @@ def test_systemd_understands_the_units():
     # Their Python and their user are not on this machine.
     said = [line for line in ran.stderr.splitlines() if "deploy/" in line and "not executable" not in line]
     assert said == []
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_the_processes_share_the_folder_of_the_relays_bell(unit):
+    """In a /tmp of its own each would ring where nobody listens, and every event wait for the relay's next look."""
+    settings = unit.read_text().splitlines()
+
+    assert not [line for line in settings if line.startswith("PrivateTmp=")]
+    assert "ReadWritePaths=/srv/waybill/var /tmp /var/tmp" in settings
