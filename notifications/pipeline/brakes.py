@@ -41,7 +41,7 @@ def note_success(handler: str) -> None:
     """It works again: whoever waited for that goes on. Inside the transaction that writes the success."""
     released = Brake.objects.filter(handler=handler, fails__gt=0)
     if released.update(fails=0, fingerprint="", last_error="", resting_until=None):
-        transaction.on_commit(doorbell.ring, robust=True)
+        doorbell.ring_after_commit()
 
 
 def be_the_canary(handler: str, *, until: datetime) -> bool:
@@ -72,5 +72,5 @@ def resume(handler: str, *, by: str = "") -> bool:
         resumed = held.update(paused_at=None, paused_by="", reason="", fails=0, fingerprint="", resting_until=None)
         if resumed:
             audit.record("handler.resumed", about=f"handler:{handler}"[:100], actor=by)
-        transaction.on_commit(doorbell.ring, robust=True)
+        doorbell.ring_after_commit()
     return bool(resumed)

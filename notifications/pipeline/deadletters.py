@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db.models import Count, Max, Min
 
 from notifications import correlation
+from notifications.pipeline import locks
 from notifications.pipeline.events import DomainEvent, publish
 from notifications.pipeline.models import Delivery, Event
 
@@ -94,6 +95,7 @@ def untold(start: datetime, end: datetime) -> list[Group]:
 
 def tell(delivery: Delivery, *, fingerprint: str, sentence: str) -> None:
     """Inside the transaction that buries `delivery`: a failure nobody has been told of yet is told of."""
+    locks.take_turns(delivery.handler, fingerprint)  # of two that die at once, the second sees the first
     others = Delivery.objects.dead().filter(handler=delivery.handler, fingerprint=fingerprint).exclude(pk=delivery.pk)
     if others.exists():
         return

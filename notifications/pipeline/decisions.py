@@ -153,4 +153,4 @@ def _decide(delivery: Delivery, action: str, by: str, *, reason: str = "", **cha
         ordering.hand_on(delivery)
         states = {"before": {"state": str(delivery.state)}, "after": {"state": str(changes["state"])}}
         audit.decided(f"delivery.{action}", about=delivery, actor=by, **states)
-        transaction.on_commit(doorbell.ring, robust=True)
+        doorbell.ring_after_commit()

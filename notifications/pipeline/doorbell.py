@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import Error, connection
+from django.db import Error, connection, transaction
 
 CHANNEL = "waybill_doorbell"
 NOTIFY_EVERY = 0.05  # seconds; commits that NOTIFY serialise on one lock of the server
@@ -27,6 +27,12 @@ _last_notify = 0.0
 def _folder() -> Path:
     shop = hashlib.sha256(f"{settings.WAYBILL_DATA}|{connection.settings_dict['NAME']}".encode()).hexdigest()[:12]
     return Path(tempfile.gettempdir()) / f"waybill-{os.getuid()}-{shop}"
+
+
+def ring_after_commit() -> None:
+    """Once for all that the transaction has to say; at once where none is open."""
+    if not any(waiting[1] is ring for waiting in connection.run_on_commit):
+        transaction.on_commit(ring, robust=True)
 
 
 def ring(*, surely: bool = False) -> None:
@@ -62,12 +68,25 @@ def _notify() -> None:
         cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])
 
 
+def _sweep(folder: Path) -> None:
+    """Relays that were killed have left their bells; every ring would try each of them."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as visitor:
+        visitor.setblocking(False)
+        for path in folder.glob("*.bell"):
+            with contextlib.suppress(BlockingIOError, FileNotFoundError):
+                try:
+                    visitor.connect(str(path))
+                except ConnectionRefusedError:
+                    path.unlink(missing_ok=True)
+
+
 class Bell:
     """The relay's ear. `wait` returns when rung, or after the time-out."""
 
     def __init__(self) -> None:
         folder = _folder()
         folder.mkdir(mode=0o700, exist_ok=True)
+        _sweep(folder)
         self.path = folder / f"{os.getpid()}.bell"
         self.path.unlink(missing_ok=True)
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

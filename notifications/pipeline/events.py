@@ -259,7 +259,7 @@ def _write(events: Sequence[DomainEvent], about: models.Model | str, dedupe_key:
     deliveries = [answer for _, answer in answers if isinstance(answer, Delivery)]
     ordering.line_up(row for row in deliveries if subscriptions[row.handler].ordered)
     Delivery.objects.bulk_create(deliveries)
-    transaction.on_commit(doorbell.ring, robust=True)
+    doorbell.ring_after_commit()
     return records
 
 

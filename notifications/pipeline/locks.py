@@ -17,6 +17,13 @@ LINES = 0x77617963  # another such name space: lines of ordered deliveries, each
 NAMESPACE = 0x77617962  # "wayb": keeps our advisory locks apart from other programs' in the database
 
 
+def take_turns(*words: str | None) -> None:
+    """Until this transaction ends, nobody else gets past here with the same words. On SQLite who writes is alone."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [LINES, " ".join(map(str, words))])
+
+
 class ProcessLock(Protocol):
     def hold(self) -> bool:
         """Take the lock if it is free; True while we hold it. Call again to check, or to take it back."""

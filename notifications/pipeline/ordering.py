@@ -7,7 +7,6 @@ what follows may rest on it, so a person retries or discards it first.
 
 from collections.abc import Iterable
 
-from django.db import connection
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
@@ -70,9 +69,12 @@ def has_holder(delivery: Delivery) -> bool:
 
 
 def superseded_by(delivery: Delivery) -> Delivery | None:
-    """The newest delivery of the same handler about the same subject, when that is not this one."""
+    """The newest delivery of the same handler about the same subject, when that is not this one.
+
+    What was discarded has not happened, and will not.
+    """
     newer = Delivery.objects.filter(handler=delivery.handler, order_key=delivery.order_key, pk__gt=delivery.pk)
-    return newer.order_by("-pk").first()
+    return newer.exclude(state=State.CANCELLED).order_by("-pk").first()
 
 
 def stuck() -> DeliveryQuerySet:
@@ -96,8 +98,5 @@ def stand_still(delivery: Delivery) -> None:
 
 
 def _stand_still(handler: str, order_key: str | None) -> None:
-    """Until this transaction ends, nobody else joins or leaves the line. On SQLite whoever writes is alone anyway."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            line = f"{handler} {order_key}"
-            cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [locks.LINES, line])
+    """Until this transaction ends, nobody else joins or leaves the line."""
+    locks.take_turns(handler, order_key)

@@ -106,4 +106,4 @@ def _change(name: str, action: str, by: str, **facts: object) -> None:
         Queue.objects.update_or_create(name=name, defaults=facts)
         at_once = {"at_once": facts["at_once"]} if "at_once" in facts else None
         audit.record(action, about=f"queue:{name}", actor=by, after=at_once)
-        transaction.on_commit(doorbell.ring, robust=True)
+        doorbell.ring_after_commit()

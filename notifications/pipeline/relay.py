@@ -14,7 +14,7 @@ import structlog
 from django.db import Error, close_old_connections, connection
 from django.utils import timezone
 
-from notifications.pipeline import clock, locks, queues, rescue
+from notifications.pipeline import clock, locks, queues, renaming, rescue
 from notifications.pipeline.broker import WINDOW, Broker, BrokerAway
 from notifications.pipeline.doorbell import Bell
 from notifications.pipeline.due import ALONE, BESIDE_OTHERS, Due, execute, look_up, marks, next_due
@@ -60,6 +60,7 @@ class Relay:
         """Until `stop` is called. Survives the database being away."""
         while not self._stopping.is_set():
             try:
+                renaming.rename_open()
                 self._rounds()
                 while not self._stopping.is_set():
                     self._turn()

@@ -36,7 +36,7 @@ def replay(subscription: Subscription, *, since: datetime) -> int:
             if subscription.ordered:
                 ordering.line_up(rows)
             Delivery.objects.bulk_create(rows, ignore_conflicts=True)
-            transaction.on_commit(doorbell.ring, robust=True)
+            doorbell.ring_after_commit()
         made += len(rows)
     return made
 

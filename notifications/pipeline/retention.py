@@ -19,29 +19,32 @@ TICKS: Final = [kind.name for kind in (clock.ClockMinute, clock.ClockHour, clock
 ENDED: Final = (Delivery.State.DONE, Delivery.State.CANCELLED)
 
 
-def prune() -> Counter[str]:
-    """Forget what is old enough. Returns how many rows of each kind; any number of times, at any time."""
+def prune(*, most: int | None = None) -> Counter[str]:
+    """Forget what is old enough, of each kind not much more than `most`. Returns how many; any number of times, at any
+    time.
+    """
     now = timezone.now()
     ended = Delivery.objects.filter(state__in=ENDED).order_by("finished_at")
     ticks = Event.objects.filter(name__in=TICKS, occurred_at__lt=now - CLOCK_KEPT).order_by("pk")
     gone = Worker.objects.filter(stopped_at__lt=now - KEPT).order_by("pk")
     return Counter(
-        deliveries=forget(ended.filter(finished_at__lt=now - KEPT))
-        + forget(ended.filter(finished_at__lt=now - CLOCK_KEPT, event__in=ticks.order_by())),
-        events=forget(ticks.filter(~Exists(Delivery.objects.filter(event=OuterRef("pk"))))),
+        deliveries=forget(ended.filter(finished_at__lt=now - KEPT), most=most)
+        + forget(ended.filter(finished_at__lt=now - CLOCK_KEPT, event__in=ticks.order_by()), most=most),
+        events=forget(ticks.filter(~Exists(Delivery.objects.filter(event=OuterRef("pk")))), most=most),
         workers=forget(
             gone.filter(
                 ~Exists(Delivery.objects.filter(worker=OuterRef("pk"))),
                 ~Exists(Attempt.objects.filter(worker=OuterRef("pk"))),
-            )
+            ),
+            most=most,
         ),
     )
 
 
-def forget(rows: QuerySet[Any]) -> int:
-    """Delete `rows`, a batch in a transaction. Returns how many."""
+def forget(rows: QuerySet[Any], *, most: int | None = None) -> int:
+    """Delete `rows`, a batch in a transaction, until `most` or more are gone. Returns how many."""
     forgotten = 0
-    while batch := list(rows.values_list("pk", flat=True)[:BATCH]):
+    while (most is None or forgotten < most) and (batch := list(rows.values_list("pk", flat=True)[:BATCH])):
         with transaction.atomic():
             rows.model._base_manager.filter(pk__in=batch).delete()
         forgotten += len(batch)

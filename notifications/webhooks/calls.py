@@ -72,10 +72,10 @@ def body_for(call: Call, viewer: Any) -> str:
     return call.body if viewer.is_staff or may_hear(call.endpoint, call.event) else ""
 
 
-def prune() -> int:
+def prune(*, most: int | None = None) -> int:
     """Forget calls that were queued as long ago as the pipeline forgets deliveries. Returns how many."""
     old = Call.objects.filter(queued_at__lt=timezone.now() - retention.KEPT)
-    return retention.forget(old.order_by("pk"))
+    return retention.forget(old.order_by("pk"), most=most)
 
 
 def _called(call: Call) -> Answer:
