@@ -1,4 +1,4 @@
-"""A handler has a new name: what waits under the old one gets it, so that a pause, a filter and a line mean all of it."""
+"""A handler has a new name: what waits under the old one gets it, so that a pause, a filter, a line mean all of it."""
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef

@@ -12,6 +12,7 @@ class Way:
 
     module: in this package; has `request(n)`, one request that causes the n-th job, and `run(role)`, a process that
     carries jobs out. roles: those processes; the first is the one that is killed. package: what pip installs for it.
+    uses: the package that does the work where that is one of our own.
     """
 
     name: str
@@ -19,6 +20,7 @@ class Way:
     module: str
     roles: tuple[str, ...]
     package: str = ""
+    uses: str = ""
     settings: str = "config.settings"
 
     @property
@@ -35,6 +37,7 @@ WAYS = (
         "at most once, and no trace of what is lost",
         "delay",
         ("worker",),
+        uses="celery",
     ),
 )
 RIVALS = (

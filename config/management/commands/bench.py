@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
 from config import broker, ports, programs
-from config.bench.ways import RIVALS, WAYS
+from config.bench.ways import RIVALS, WAYS, Way
 from config.env import BASE_DIR
 from config.supervisor import Supervisor
 
@@ -73,7 +74,16 @@ def _ways(count: int, *, rivals: bool) -> Iterator[dict[str, Any]]:
                 _install(packages, way.package)
             extra = {"DJANGO_SETTINGS_MODULE": way.settings, "PYTHONPATH": packages}
             seen = shop.run("config.bench.measure", index, count, database_url=url, **extra)
-        yield {"name": way.name, "promise": way.promise, **seen}
+            version = _version(way, packages)
+        yield {"name": way.name, "version": version, "promise": way.promise, **seen}
+
+
+def _version(way: Way, folder: str) -> str:
+    """Of what was measured beside us, as pip installed it just now; of what we use ourselves, as it is here."""
+    name = (way.package or way.uses).partition("[")[0]
+    paths = [folder] if way.package else sys.path
+    found = [one.version for one in metadata.distributions(name=name, path=paths)] if name else []
+    return f"{name} {found[0]}" if found else ""
 
 
 def _install(folder: str, *packages: str) -> None:
@@ -196,7 +206,11 @@ def _table(ways: list[dict[str, Any]]) -> Iterator[str]:
     yield "after a commit: one SELECT and one INSERT by another process; the last three after SIGKILL in the middle"
     yield f"  {'':<26}{'request':>9} {'drained':>9} {'started':>17} {'lost':>6} {'twice':>6} {'back in':>8}"
     yield from (_way(seen) for seen in ways)
-    yield from (f"  {seen['name']}: {seen['promise']}" for seen in ways)
+    yield from (f"  {seen['name']}{_in_brackets(seen['version'])}: {seen['promise']}" for seen in ways)
+
+
+def _in_brackets(version: str) -> str:
+    return f" ({version})" if version else ""
 
 
 def _claims(seen: dict[str, Any]) -> Iterator[str]:
