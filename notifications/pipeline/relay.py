@@ -119,7 +119,7 @@ class Relay:
 
     def _look_for_workers(self) -> None:
         self._limits = queues.limits()
-        alive = list(Worker.objects.alive().filter(kind=Worker.Kind.WORKER))
+        alive = list(Worker.objects.alive().filter(kind=Worker.Kind.WORKER).exclude(queues=""))  # a cell has none
         self._served = {name for worker in alive for name in worker.queues.split(",") if name}
         # A worker of an older release says nothing of its slots, and knows no hint that names several deliveries.
         slots = [worker.note.get("slots", 0) for worker in alive]

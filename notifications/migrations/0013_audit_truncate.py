@@ -24,7 +24,7 @@ def let_go(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('notifications', '0010_personal_data'),
+        ('notifications', '0012_priority'),
     ]
 
     operations = [
