@@ -101,6 +101,8 @@ def in_production(settings, tmp_path):
     """This shop as one behind TLS would be: what the settings say when they are told of a secret key."""
     given = {"SECRET_KEY": "x" * 50, "ALLOWED_HOSTS": "testserver", "EMAIL_URL": "smtp://mail.example:25"}
     given |= {"STRIPE_SECRET_KEY": "sk_test_x", "DEFAULT_FROM_EMAIL": "shop@shop.example"}
+    given |= {"SHIPPING_DEPARTMENT_EMAIL": "a@shop.example", "OPERATOR_EMAIL": "b@shop.example"}
+    given |= {"STRIPE_WEBHOOK_SECRET": f"whsec_{'x' * 32}"}
     given |= {"WAYBILL_DATA": str(tmp_path), "DJANGO_SETTINGS_MODULE": "config.settings"}
     told = [sys.executable, "-c", TELL, *SAID_TO_BROWSERS]
     ran = subprocess.run(told, cwd=CHECKOUT, env=given, capture_output=True, text=True)
