@@ -5,6 +5,7 @@ import re
 import signal
 import statistics
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from notifications.pipeline.brakes import TRIPS_AT
 from tests.journeys import tables
@@ -12,6 +13,8 @@ from tests.journeys.visitor import Visitor
 from tests.rig import until
 
 ORDERS_WITHOUT_BROKER = 20
+FROZEN = 30.0 if os.environ.get("WAYBILL_FULL") == "1" else 5.0  # seconds
+BUYERS = 4  # at once
 UNSENT = "SELECT count(*) FROM notifications_letter WHERE state = 'queued'"
 PROFILES = """SELECT count(*) FROM accounts_profile AS p JOIN accounts_user AS u ON u.id = p.user_id
     WHERE u.email LIKE %s"""
@@ -100,15 +103,62 @@ def test_when_the_broker_is_back_celery_takes_over_again(shop, broker, post):
     buy(shop, 1)
     broker.start()
 
-    def celery_runs_everything():
+    until_celery_runs_everything(shop, post)
+
+
+def until_celery_runs_everything(shop, post):
+    def by_workers():
         [order], _ = buy(shop, 1)
         until(lambda: letters_about(post, [order]) == expected([order]), within=40, what="the letters")
         ran = tables.deliveries(shop, order["correlation_id"])
         return {kind for _, state, kind in ran if state == "done"} == {"worker"}
 
-    until(celery_runs_everything, within=60, what="Celery to take over")
+    until(by_workers, within=60, what="Celery to take over")
     # The banner tells what the relay last said of itself, which it says with its heartbeat.
     until(lambda: "The broker does not answer" not in staff_banner(shop), within=10, what="the banner to go")
+
+
+def under_load(shop, seconds):
+    """Orders of several buyers at once for so long, and how long the slowest of a hundred took."""
+    until_then = time.monotonic() + seconds
+
+    def shopping(_):
+        bought = []
+        while time.monotonic() < until_then:
+            bought.append(buy(shop, 1))
+        return bought
+
+    with ThreadPoolExecutor(BUYERS) as buyers:
+        bought = [one for some in buyers.map(shopping, range(BUYERS)) for one in some]
+    took = sorted(seconds for _, [seconds] in bought)
+    return [order for [order], _ in bought], took[int(len(took) * 0.99)]
+
+
+def test_with_the_broker_frozen_under_load_orders_are_taken_and_letters_come(
+    shop, broker, post, books_balance, no_letter_twice
+):
+    before, healthy = under_load(shop, FROZEN)
+    os.kill(broker.process.pid, signal.SIGSTOP)  # it accepts connections, and says nothing
+    try:
+        orders, frozen = under_load(shop, FROZEN)
+        until(lambda: "The broker does not answer" in staff_banner(shop), within=20, what="the banner")
+        started = {order["correlation_id"] for order in orders}
+        until(lambda: any(by_relay(shop, id) for id in started), within=20, what="the relay to run handlers")
+    finally:
+        os.kill(broker.process.pid, signal.SIGCONT)
+
+    until(lambda: letters_about(post, before + orders) == expected(before + orders), within=120, what="the letters")
+    print(
+        f"{len(before)} orders in {FROZEN:g} s with a broker, p99 {healthy:.2f} s;"
+        f" {len(orders)} while it was frozen, p99 {frozen:.2f} s"
+    )
+    assert frozen < 3 * healthy + 0.5
+    until_celery_runs_everything(shop, post)
+    books_balance()
+
+
+def by_relay(shop, correlation_id):
+    return "relay" in {kind for _, _, kind in tables.deliveries(shop, correlation_id)}
 
 
 def sign_up(shop, email):
