@@ -45,12 +45,13 @@ class Place:
         return [row[1:] for row in found if row[0].startswith("tests.")]
 
     def interrupted(self, tag):
-        """How tries ended that did not come to their end, one word each."""
+        """How tries ended that did not come to their end, and why."""
         sql = (
-            "SELECT a.outcome FROM notifications_attempt a JOIN notifications_delivery d ON d.id = a.delivery_id"
+            "SELECT a.outcome, a.message FROM notifications_attempt a"
+            " JOIN notifications_delivery d ON d.id = a.delivery_id"
             " JOIN notifications_event e ON e.id = d.event_id WHERE e.correlation_id = %s"
         )
-        return [outcome for (outcome,) in tables.rows(self.shop, sql, tag)]
+        return tables.rows(self.shop, sql, tag)
 
     def until_done(self, tag, count, *, within=30):
         def all_done():

@@ -78,7 +78,9 @@ def test_what_a_killed_process_was_running_runs_again_and_is_done_once(place, ta
     place.until_done(tag, 3)
 
     assert sorted(line["n"] for line in place.ran(tag)) == [0, 1, 2]
-    assert place.interrupted(tag) == ["crashed"] * 3
+    ends = place.interrupted(tag)
+    assert [outcome for outcome, _ in ends] == ["crashed"] * 3
+    assert all("died while running it" in why for _, why in ends)  # its lock told, not the end of its lease
 
 
 def test_a_clean_stop_gives_work_back_and_burns_no_attempt(place, tag):
@@ -86,14 +88,16 @@ def test_a_clean_stop_gives_work_back_and_burns_no_attempt(place, tag):
     until(lambda: len(place.ran(tag, "began")) == 2, within=30, what="both to be under way")
 
     pid = place.shop.kill(place.runner, signal.SIGTERM)
-    until(lambda: place.interrupted(tag) == ["stopped"] * 2, within=30, what="both to be given back")
+    until(
+        lambda: [end for end, _ in place.interrupted(tag)] == ["stopped"] * 2, within=30, what="both to be given back"
+    )
     place.mark(f"{tag}.end")
     place.until_back(pid)
     place.until_done(tag, 2)
 
     assert place.deliveries(tag) == [("done", 1)] * 2
     # The tries that were given back came to their end all the same, and were not believed.
-    assert set(place.interrupted(tag)) <= {"stopped", "fenced"}
+    assert {end for end, _ in place.interrupted(tag)} <= {"stopped", "fenced"}
 
 
 def test_the_books_balance_at_the_end(place):
