@@ -42,17 +42,16 @@ def test_a_campaign_that_waits_does_not_delay_a_payment(subscribe, pack, relay):
 
     @subscribe(ParcelPacked, priority=Priority.FIRST, when=lambda event: event.parcel_id != 0)
     def settle(event):
-        paid.append(time.monotonic())
+        paid.append(len(posted))
 
     store(LETTERS, priority=Priority.LAST)
     pack(parcel_id=0)  # it rings
     assert eventually(lambda: len(posted) > 10)
-    asked = time.monotonic()
+    asked = len(posted)
     pack(parcel_id=1)
 
     assert eventually(lambda: paid)
-    assert paid[0] - asked < 1
-    assert len(posted) < LETTERS / 2
+    assert paid[0] - asked < LETTERS / 4  # those that were begun, and while it was published
     assert eventually(lambda: len(posted) == LETTERS + 1, within=60)
 
 
