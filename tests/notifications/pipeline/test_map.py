@@ -16,7 +16,7 @@ from tests.notifications.pipeline.conftest import ParcelPacked
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-class ParcelWeighed(DomainEvent, name="test.parcel.weighed"):
+class ParcelMapped(DomainEvent, name="test.parcel.mapped"):
     """Fires when a test has weighed a parcel."""
 
     parcel_id: int
@@ -35,12 +35,12 @@ def mapped(form):
 
 
 def weigh_if(heavy, parcel_id):
-    kind = ParcelWeighed if heavy else ParcelLabelled
+    kind = ParcelMapped if heavy else ParcelLabelled
     publish(kind(parcel_id=parcel_id))
 
 
 def look_at(event):
-    assert not isinstance(event, ParcelWeighed)
+    assert not isinstance(event, ParcelMapped)
     return Event.objects.filter(name=ParcelLabelled.name).count()
 
 
@@ -76,13 +76,13 @@ def test_what_is_published_is_read_from_the_code_and_counted_in_what_happened(we
     made = pipeline_map().handlers[weigher].publishes
 
     assert [(one.event, one.in_source, one.recorded) for one in made] == [
-        ("test.parcel.weighed", True, 2),
+        ("test.parcel.mapped", True, 2),
         ("test.parcel.labelled", True, 0),
     ]
 
 
 def test_what_the_code_does_not_show_is_known_from_what_happened(subscribe, pack, deliver_due):
-    kinds = {"weighed": ParcelWeighed}
+    kinds = {"weighed": ParcelMapped}
 
     @subscribe(ParcelPacked)
     def weigh_by_table(event):
@@ -92,7 +92,7 @@ def test_what_the_code_does_not_show_is_known_from_what_happened(subscribe, pack
     deliver_due()
     [made] = pipeline_map().handlers["tests.weigh_by_table"].publishes
 
-    assert (made.event, made.in_source, made.recorded) == ("test.parcel.weighed", False, 1)
+    assert (made.event, made.in_source, made.recorded) == ("test.parcel.mapped", False, 1)
 
 
 def test_an_event_that_is_only_asked_about_is_not_taken_for_one_that_is_published():
@@ -138,7 +138,8 @@ def test_deliveries_that_wait_for_what_this_release_does_not_know_are_counted(pa
         (newer, "accounts.make_profile", "ready"),
         (gone, "accounts.make_profile", "waiting"),
     ]:
-        Delivery.objects.create(event=event, handler=handler, state=state)
+        line = "parcel:1" if state == "waiting" else None
+        Delivery.objects.create(event=event, handler=handler, state=state, order_key=line)
 
     assert sorted((one.count, one.reason) for one in pipeline_map().stranded) == [
         (1, "no event is named test.parcel.lost"),
@@ -168,7 +169,7 @@ def test_the_terminal_shows_each_event_with_who_listens(weigher):
     words = mapped("text")
 
     assert "  test.parcel.packed v1\n    → tests.weigh  (shipping, ordered)\n" in words
-    assert "        may publish test.parcel.labelled, test.parcel.weighed\n" in words
+    assert "        may publish test.parcel.labelled, test.parcel.mapped\n" in words
     assert "No delivery waits for a handler or an event that this release does not know." in words
 
 
