@@ -14,15 +14,13 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from accounts import passwords, profile, verification
+from accounts import profile
 from accounts.events import EmailVerified
 from accounts.models import Profile, User
 from accounts.verification import ask_for_code
 from notifications.mail.letters import queue_letter
-from notifications.mail.sealing import seal
 from notifications.pipeline.events import publish
 
-seal(verification.TEMPLATE, passwords.TEMPLATE)
 # What a letter says has changed, by the name of allauth's own mail.
 NEWS: Final = {
     "account/email/email_changed": _("the e-mail address was changed"),

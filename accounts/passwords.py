@@ -11,9 +11,11 @@ from django.urls import reverse
 from accounts.events import PasswordResetAsked
 from accounts.models import ResetRequest, User
 from notifications.mail.letters import queue_letter
+from notifications.mail.sealing import seal
 from notifications.pipeline.events import publish
 
 TEMPLATE: Final = "accounts/new_password"
+seal(TEMPLATE)
 
 
 def ask_for_reset(*, email: str) -> None:

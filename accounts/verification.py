@@ -7,9 +7,11 @@ from django.db import transaction
 from accounts.events import CodeAsked
 from accounts.models import CodeRequest, User
 from notifications.mail.letters import queue_letter
+from notifications.mail.sealing import seal
 from notifications.pipeline.events import publish
 
 TEMPLATE: Final = "accounts/code"
+seal(TEMPLATE)
 
 
 def ask_for_code(*, email: str, code: str, user: User | None) -> None:

@@ -9,9 +9,12 @@ _sealed: Final[set[str]] = set()
 NOT_SHOWN: Final = "This letter holds a code or a link that logs somebody in. Only its reader sees it."
 
 
-def seal(*templates: str) -> None:
-    """Letters of these templates log somebody in: no staff page shows what they say."""
-    _sealed.update(templates)
+def seal(template: str) -> None:
+    """Letters of this template log somebody in: no staff page shows what they say.
+
+    Called beside the template's name, in a module that every process loads: one that did not would show them.
+    """
+    _sealed.add(template)
 
 
 def is_sealed(letter: Letter) -> bool:

@@ -232,7 +232,8 @@ def in_the_database():
     found = []
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names(cursor):
-            columns = [column.name for column in connection.introspection.get_table_description(cursor, table)]
+            cursor.execute(f"SELECT * FROM {_q(table)} LIMIT 0")
+            columns = [column[0] for column in cursor.description]
             cursor.execute(f"SELECT {', '.join(f'CAST({_q(name)} AS text)' for name in columns)} FROM {_q(table)}")
             for row in cursor.fetchall():
                 cells = zip(columns, (str(cell).lower() for cell in row), strict=True)

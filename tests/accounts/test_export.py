@@ -51,14 +51,15 @@ def test_a_copy_holds_a_file_for_each_subject_and_no_secret(canary, visitor, mon
     content = b"".join(reauthenticated(visitor).get(f"/accounts/export/{made.uid}/").streaming_content)
 
     with zipfile.ZipFile(BytesIO(content)) as archive:
-        said = {name: json.loads(archive.read(name)) for name in archive.namelist()}
+        said = {name: json.loads(archive.read(name)) for name in archive.namelist() if "/" not in name}
+        entries = len(archive.namelist())
     assert sorted(said) == sorted(f"{name}.json" for name in holdings)
     assert said["account.json"][0]["email"] == EMAIL
     assert [row["shipping_address"] for row in said["orders.json"]] == [ADDRESS] * 3
     assert said["webhooks.json"][0]["description"] == "canaryhook"
     secrets = [Endpoint.objects.get().secret, *ApiKey.objects.values_list("digest", flat=True), canary.password]
     assert [secret for secret in secrets if secret in json.dumps(said)] == []
-    assert (made.done, made.total, made.bytes) == (len(said), len(said), len(content))
+    assert (made.done, made.total, made.bytes) == (entries, entries, len(content))
 
 
 def in_the_copy(visitor):

@@ -1,5 +1,7 @@
 """Sign-up by code, signing in, passwords, addresses and the second factor, as people meet them."""
 
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -518,3 +520,11 @@ def test_the_pages_of_an_account_are_kept_by_no_cache():
     kept = [client.get(path)["Cache-Control"] for path in ("/accounts/", "/accounts/api-keys/", "/accounts/sessions/")]
 
     assert ["no-store" in one for one in kept] == [True] * 3
+
+
+def test_every_process_knows_which_letters_log_somebody_in():
+    """Also one that has not shown a page of an account yet: staff would read the codes there."""
+    asks = "import django; django.setup(); from notifications.mail import sealing; print(sorted(sealing._sealed))"
+    ran = subprocess.run([sys.executable, "-c", asks], capture_output=True, text=True, check=True)
+
+    assert ran.stdout.strip() == "['accounts/code', 'accounts/new_password']"
