@@ -113,14 +113,18 @@ def _ready() -> dict[str, Any]:
 
 
 def _teller(run: Run) -> Callable[[float], None]:
-    """Writes how far it is, now and then. What it raises when we were overtaken ends the decoder."""
-    last = time.monotonic()
+    """Writes how far it is, now and then. What it raises when we were overtaken ends the decoder.
+
+    Of two sizes at once ffmpeg names now the one, now the other: the bar stays where the farther one was.
+    """
+    last, farthest = time.monotonic(), 0
 
     def tell(share: float) -> None:
-        nonlocal last
+        nonlocal last, farthest
         if time.monotonic() - last >= TOLD_EVERY:
             last = time.monotonic()
-            run.write(progress=min(FILM_ENDS_AT - 1, int(share * FILM_ENDS_AT)))
+            farthest = max(farthest, min(FILM_ENDS_AT - 1, int(share * FILM_ENDS_AT)))
+            run.write(progress=farthest)
 
     return tell
 

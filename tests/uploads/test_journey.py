@@ -1,6 +1,7 @@
 """From a file to what people see, and every way out of it, on a disk and in a bucket."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.utils import timezone
@@ -284,3 +285,14 @@ def test_a_machine_without_ffmpeg_rejects_nothing(accept, deliver_due, tmp_path,
 
     upload.refresh_from_db()
     assert (filming.ffmpeg(), upload.status) == (settings.FFMPEG_BINARY, "processing")
+
+
+def test_the_bar_stays_where_it_was_when_the_decoder_names_the_slower_size(monkeypatch):
+    told = []
+    monkeypatch.setattr(processing, "TOLD_EVERY", 0.0)
+    tell = processing._teller(SimpleNamespace(write=lambda progress: told.append(progress)))
+
+    for share in (0.5, 0.4, 0.6):
+        tell(share)
+
+    assert told == [int(share * processing.FILM_ENDS_AT) for share in (0.5, 0.5, 0.6)]
