@@ -16,6 +16,11 @@ def _entry(title: str, icon: str, model: str, **more: Any) -> dict[str, Any]:
     return {"title": title, "icon": icon, "link": link, "permission": _may(f"{app}.view_{name}"), **more}
 
 
+def _page(title: str, icon: str, name: str, permission: str) -> dict[str, Any]:
+    """A page that is no list of rows."""
+    return {"title": title, "icon": icon, "link": reverse_lazy(name), "permission": _may(permission)}
+
+
 UNFOLD = {
     "SITE_TITLE": "Waybill",
     "SITE_HEADER": "Waybill",
@@ -74,6 +79,7 @@ UNFOLD = {
             {
                 "title": "After the commit",
                 "items": [
+                    _page("Pipeline", "account_tree", "pipeline", "notifications.view_delivery"),
                     _entry(
                         "Failures",
                         "error",

@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language, to_locale
 
 from notifications.mail.models import Letter
+from notifications.pipeline.latency import Spread
 from notifications.pipeline.models import BulkDecision, Delivery, Worker
 
 NOTHING: Final = "—"
@@ -88,6 +89,17 @@ def next_try(delivery: Delivery) -> SafeString | str:
     return {Delivery.State.DEAD: "never", Delivery.State.RUNNING: "trying now"}.get(
         Delivery.State(delivery.state), NOTHING
     )
+
+
+def spread(found: Spread | None) -> SafeString | str:
+    """The median and what 95 of 100 stay below: “0.02 / 1.3 s”."""
+    if found is None:
+        return NOTHING
+    return format_html('<span title="p50 and p95">{} / {} s</span>', _figure(found.p50), _figure(found.p95))
+
+
+def _figure(seconds: float) -> str:
+    return f"{seconds:.2f}" if seconds < 10 else f"{seconds:.0f}"
 
 
 def ago(moment: datetime | None) -> SafeString:

@@ -9,6 +9,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils import timezone
 
+from notifications.admin.pressed import asked_from
 from notifications.context import forget_health
 from notifications.pipeline import brakes, bulk, deadletters
 from notifications.pipeline.decisions import NotWaiting
@@ -79,7 +80,8 @@ def hold(request: HttpRequest, *, by: str) -> HttpResponse:
         messages.success(request, f"{handler} goes on.")
     else:
         messages.warning(request, f"Nothing held {handler} back.")
-    return redirect(reverse("admin:notifications_failure_changelist"))
+    forget_health()
+    return redirect(asked_from(request) or reverse("admin:notifications_failure_changelist"))
 
 
 def undo(request: HttpRequest, pk: int, *, by: str) -> HttpResponse:

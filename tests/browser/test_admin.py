@@ -121,7 +121,7 @@ def test_the_letter_is_shown_as_its_reader_sees_it(staff, order):
 
 
 def walk(page, dead):
-    for path in ("", "orders/order/", "notifications/failure/", f"notifications/failure/{dead}/change/"):
+    for path in ("", "pipeline/", "orders/order/", "notifications/failure/", f"notifications/failure/{dead}/change/"):
         page.goto(f"/admin/{path}")
         yield path
     page.goto("/admin/orders/order/")
