@@ -93,6 +93,7 @@ UNFOLD = {
                     _entry("Webhooks", "webhook", "notifications.endpoint"),
                     _entry("Workers", "memory", "notifications.worker"),
                     _entry("Audit log", "history_edu", "notifications.auditentry"),
+                    _page("System", "monitor_heart", "system", "notifications.view_worker"),
                 ],
             },
             {

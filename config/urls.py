@@ -11,6 +11,7 @@ from django.urls import URLPattern, include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from config.system.page import urls as system_urls
 from notifications.admin.pipeline import pipeline_page
 from notifications.api.problems import nothing_here
 from notifications.views import probes
@@ -44,6 +45,7 @@ urlpatterns = [
     path("mailbox/", include("notifications.views.mailbox_urls")),
     path("admin/password_change/", RedirectView.as_view(pattern_name="account_change_password")),
     path("admin/pipeline/", admin.site.admin_view(pipeline_page), name="pipeline"),
+    path("admin/system/", include(system_urls())),
     path("admin/", admin.site.urls),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(), name="docs"),

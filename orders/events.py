@@ -166,3 +166,7 @@ class ShippingNotified(DomainEvent, name="shipping.notified", public=True):
 
     order_id: int
     letter_id: int
+
+
+class BooksCheckAsked(DomainEvent, name="books.check_asked"):
+    """Fires when somebody of the staff wants to know whether the books balance."""

@@ -1,5 +1,6 @@
 """What the shop does when it hears an event."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,9 +13,11 @@ from notifications.mail.letters import queue_letter
 from notifications.pipeline.clock import ClockDay, ClockHour, ClockMinute
 from notifications.pipeline.events import publish, seconds, subscribe
 from notifications.pipeline.models import Priority
-from notifications.pipeline.retries import RetryLater
+from notifications.pipeline.retries import Retry, RetryLater
 from orders import fulfilment, guests, intake, recovery, repairs, repayment, settlement
+from orders.books import checkup
 from orders.events import (
+    BooksCheckAsked,
     DifferenceFound,
     GatewayRefundSeen,
     InventoryLow,
@@ -214,6 +217,12 @@ def compare_with_the_gateway(event: ClockHour) -> None:  # noqa: ARG001
         settlement.settle_books()
     except GatewaySilent as silence:
         raise RetryLater(SILENT_FOR, f"The bank did not list its payments: {silence}") from silence
+
+
+# In one transaction it would keep everybody else from writing for as long as it reads.
+@subscribe(BooksCheckAsked, atomic=False, retry=Retry(attempts=2), limit=timedelta(minutes=30))
+def check_books(event: BooksCheckAsked) -> None:  # noqa: ARG001
+    checkup.carry_out()
 
 
 @subscribe(ClockDay)

@@ -121,7 +121,14 @@ def test_the_letter_is_shown_as_its_reader_sees_it(staff, order):
 
 
 def walk(page, dead):
-    for path in ("", "pipeline/", "orders/order/", "notifications/failure/", f"notifications/failure/{dead}/change/"):
+    for path in (
+        "",
+        "pipeline/",
+        "system/",
+        "orders/order/",
+        "notifications/failure/",
+        f"notifications/failure/{dead}/change/",
+    ):
         page.goto(f"/admin/{path}")
         yield path
     page.goto("/admin/orders/order/")
@@ -150,6 +157,14 @@ def walk(page, dead):
 def test_no_staff_page_shuts_anybody_out(staff, dead):
     page = staff(bypass_csp=True, reduced_motion="reduce")
     assert [fault for name in walk(page, dead) for fault in faults_of_staff_page(page, name)] == []
+
+
+def test_the_books_are_checked_by_a_button(staff):
+    page = staff(java_script_enabled=False)
+    page.goto("/admin/system/")
+    page.click("button:has-text('now')")
+    until(lambda: page.reload() and page.locator("text=Orders, payments").count(), within=30, what="the doctor")
+    assert page.locator(".wb-checks:first-of-type .wb-good").count() >= 16
 
 
 def test_a_small_screen_reaches_every_list_without_scripts(staff):
