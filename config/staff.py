@@ -16,9 +16,10 @@ def _entry(title: str, icon: str, model: str, **more: Any) -> dict[str, Any]:
     return {"title": title, "icon": icon, "link": link, "permission": _may(f"{app}.view_{name}"), **more}
 
 
-def _page(title: str, icon: str, name: str, permission: str) -> dict[str, Any]:
-    """A page that is no list of rows."""
-    return {"title": title, "icon": icon, "link": reverse_lazy(name), "permission": _may(permission)}
+def _page(title: str, icon: str, name: str, permission: str = "") -> dict[str, Any]:
+    """A page that is no list of rows; without a permission for all staff."""
+    entry = {"title": title, "icon": icon, "link": reverse_lazy(name)}
+    return entry | ({"permission": _may(permission)} if permission else {})
 
 
 UNFOLD = {
@@ -93,6 +94,7 @@ UNFOLD = {
                     _entry("Webhooks", "webhook", "notifications.endpoint"),
                     _entry("Workers", "memory", "notifications.worker"),
                     _entry("Audit log", "history_edu", "notifications.auditentry"),
+                    _page("Decision guide", "alt_route", "advise"),
                     _page("System", "monitor_heart", "system", "notifications.view_worker"),
                 ],
             },

@@ -12,6 +12,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from config.system.page import urls as system_urls
+from notifications.admin.advise import advise_page
 from notifications.admin.pipeline import pipeline_page
 from notifications.api.problems import nothing_here
 from notifications.views import probes
@@ -45,6 +46,7 @@ urlpatterns = [
     path("mailbox/", include("notifications.views.mailbox_urls")),
     path("admin/password_change/", RedirectView.as_view(pattern_name="account_change_password")),
     path("admin/pipeline/", admin.site.admin_view(pipeline_page), name="pipeline"),
+    path("admin/advise/", admin.site.admin_view(advise_page), name="advise"),
     path("admin/system/", include(system_urls())),
     path("admin/", admin.site.urls),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),

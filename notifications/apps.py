@@ -13,7 +13,7 @@ class NotificationsConfig(AppConfig):
         from notifications.webhooks import fanout
 
         # Every process must know every handler: what is published here may run anywhere.
-        autodiscover_modules("handlers", "subjects", "personal_data")
+        autodiscover_modules("handlers", "subjects", "personal_data", "steps")
         from notifications.personal_data import history, own  # noqa: F401  the last: they follow what others keep
 
         fanout.listen_to_everything_public()

@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 from django import template
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from notifications import marks
 from notifications.mail.sealing import shown
@@ -56,6 +58,15 @@ def failure_panels(context: dict[str, Any]) -> list[tuple[str, list[Row]]]:
 def as_json(value: Any) -> str:
     """Indented JSON for reading; the template escapes it."""
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+@register.filter
+def in_code(words: str) -> SafeString:
+    """What stands between backticks as code."""
+    parts = words.split("`")
+    return format_html_join(
+        "", "{}", ((format_html("<code>{}</code>", part) if n % 2 else part,) for n, part in enumerate(parts))
+    )
 
 
 @register.filter

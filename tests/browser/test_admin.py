@@ -159,6 +159,18 @@ def test_no_staff_page_shuts_anybody_out(staff, dead):
     assert [fault for name in walk(page, dead) for fault in faults_of_staff_page(page, name)] == []
 
 
+def test_the_decision_guide_answers_without_scripts(staff):
+    page = staff(java_script_enabled=False)
+    page.goto("/admin/advise/")
+    page.check("text=Does it change money or stock?")
+    page.check("text=Does it call another machine")
+    page.click("button:has-text('Where does it belong?')")
+    assert page.inner_text("#advice").startswith("Hybrid")
+    assert "Give money back" in page.inner_text(".wb-chosen")
+    page.click("text=Copy as Markdown")
+    assert page.inner_text(".wb-select").startswith("# Hybrid")
+
+
 def test_the_books_are_checked_by_a_button(staff):
     page = staff(java_script_enabled=False)
     page.goto("/admin/system/")

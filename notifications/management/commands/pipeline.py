@@ -1,6 +1,7 @@
 """`manage.py pipeline …`: how the handlers are doing, and the decisions of the failures page, from a terminal."""
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime, time
@@ -10,13 +11,15 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
-from notifications.pipeline import brakes, bulk, deadletters, queues, replay
+from notifications.pipeline import brakes, bulk, comparison, deadletters, queues, replay
+from notifications.pipeline.advice import QUESTIONS, Answers, advise, markdown
 from notifications.pipeline.events import Subscription, subscriptions
 from notifications.pipeline.health import pipeline_health
 from notifications.pipeline.latency import latencies
 from notifications.pipeline.map import pipeline_map, svg, words
 from notifications.pipeline.models import Brake, BulkDecision
 from notifications.pipeline.retention import KEPT
+from notifications.pipeline.steps import steps_by_way
 
 BY = "terminal"
 
@@ -52,7 +55,11 @@ class Command(BaseCommand):
         queue.add_argument("--reason", default="", help="why it is paused")
         drawn = ways.add_parser("map", help="every event, who handles it, and what those publish in turn")
         drawn.add_argument("--format", choices=["text", "json", "svg", "markdown"], default="text")
-        for one in (status, dead, again, pause, resume, queue, drawn):
+        guide = ways.add_parser("advise", help="does a step belong in the request, after the commit, or in both?")
+        for name, question in QUESTIONS.items():
+            guide.add_argument(f"--{name}", action="store_true", help=question)
+        compared = ways.add_parser("compare", help="what is promised here, and what other ways promise")
+        for one in (status, dead, again, pause, resume, queue, drawn, guide, compared):
             one.add_argument("--json", action="store_true", help="for programs")
 
     def handle(self, *args: Any, way: str, **options: Any) -> None:
@@ -188,6 +195,24 @@ def _map(options: dict[str, Any]) -> Said:
     return asdict(shown), renderings.get(options["format"], words.text)(shown)
 
 
+def _advise(options: dict[str, Any]) -> Said:
+    """By its flags; without one, a person at a terminal is asked."""
+    yes = {name for name in QUESTIONS if options[name]}
+    if not yes and not options["json"] and sys.stdin.isatty():
+        yes = {name for name, question in QUESTIONS.items() if _says_yes(question)}
+    given = advise(Answers.of(yes))
+    alike = steps_by_way()[given.way]
+    return asdict(given) | {"steps": [asdict(step) for step in alike]}, markdown(given, [str(step) for step in alike])
+
+
+def _says_yes(question: str) -> bool:
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _compare(_: dict[str, Any]) -> Said:
+    return comparison.facts(), comparison.table()
+
+
 def _known(handler: str) -> Subscription:
     if handler not in subscriptions:
         raise CommandError(f"There is no handler {handler}. There are: {', '.join(sorted(subscriptions))}.")
@@ -215,4 +240,6 @@ _WAYS: dict[str, Callable[[dict[str, Any]], Said]] = {
     "resume": _resume,
     "queue": _queue,
     "map": _map,
+    "advise": _advise,
+    "compare": _compare,
 }
