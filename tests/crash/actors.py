@@ -78,9 +78,9 @@ class Actor:
         _write_all(self._out, LENGTH.pack(len(data)) + data)
         return self
 
-    def ending(self) -> Ending:
+    def ending(self, *, within: float = HUNG) -> Ending:
         """Wait for it. One that hangs is killed, and has broken."""
-        said, deadline = [], time.monotonic() + HUNG
+        said, deadline = [], time.monotonic() + within
         for line in self._lines(deadline):
             if "end" in line:
                 return Ending(said=said, **line["end"])
@@ -88,7 +88,7 @@ class Actor:
         hung = time.monotonic() > deadline
         status = self._bury()
         if hung or not (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL):
-            return Ending(said=said, broke=f"hung for {HUNG:g} s" if hung else f"ended with wait status {status}")
+            return Ending(said=said, broke=f"hung for {within:g} s" if hung else f"ended with wait status {status}")
         return Ending(said=said, killed=True)
 
     def send_home(self) -> None:

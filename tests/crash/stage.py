@@ -28,6 +28,7 @@ SECRET = "whsec_crash_tests_only_0123456789abcdef"
 LATE = 0.3  # seconds until the bank charges a late card
 IMPATIENT = 0.2  # seconds that actors wait for the bank, where time-outs are part of the play
 STARTING = 60.0  # seconds
+ARRANGING = 300.0  # seconds: the keeper may have a hundred orders to place, on a machine that does much else
 
 
 class Bank:
@@ -151,7 +152,7 @@ class Stage:
         """What the keeper of the house finds out or arranges: an actor whom nobody disturbs."""
         if self._keeper is None or not self._keeper.alive:
             self._keeper = self.actor(honest=True)
-        ending = self._keeper.start(Part(function, args)).ending()
+        ending = self._keeper.start(Part(function, args)).ending(within=ARRANGING)
         assert not ending.broke and not ending.killed, ending.broke or "the keeper was killed"
         return ending.gave
 
