@@ -9,9 +9,9 @@ from django.conf import settings
 
 from notifications.pipeline.events import seconds, subscribe
 from notifications.pipeline.retries import Retry
+from tests.conformance import LATER
 from tests.conformance.words import Asked
 
-LATER = 3.0  # seconds
 TRIES = Retry(attempts=2, first=timedelta(seconds=0.2))
 
 

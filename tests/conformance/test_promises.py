@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.conformance.handlers import LATER
+from tests.conformance import LATER
 from tests.journeys import tables
 from tests.rig import until
 
